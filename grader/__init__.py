@@ -1,0 +1,1 @@
+"""The grading harness: a submission's zip in, a defensible gradesheet out."""

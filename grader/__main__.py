@@ -1,0 +1,8 @@
+"""`python -m grader`: arguments in, exit code out."""
+
+import sys
+
+from grader.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

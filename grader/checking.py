@@ -1,0 +1,180 @@
+"""The vocabulary of the graded checks: ask a worker, compare, and say what is wrong so that it teaches.
+
+A check is a pytest function in `tests/checks/`. It gets `student` and `reference` (see `Subject`), draws fresh inputs,
+and ends by returning (passed), by `CheckFailed` (the submission is wrong) or by `NotScored` (nobody can tell).
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from grader.errors import GraderFault
+from grader.records import Finding
+from grader.sandbox import CallFailed, Session, Worker, WorkerLost
+from grader.sandbox.worker import CallError
+
+SHOWN_VALUES = 12
+
+
+class CheckFailed(Exception):  # noqa: N818 - the submission failed the check; nothing is wrong with us
+    """The submission does not do what the check asks.
+
+    Args:
+        finding: what the student is told.
+        score: partial credit, a share of the points.
+        not_started: the starter's open task was left as it was.
+    """
+
+    def __init__(self, finding: Finding, *, score: float = 0.0, not_started: bool = False) -> None:
+        super().__init__(finding.message)
+        self.finding = finding
+        self.score = score
+        self.not_started = not_started
+
+
+class NotScored(Exception):  # noqa: N818 - a verdict of its own
+    """The check cannot be judged here; its points stay open for the tutor."""
+
+
+class Tolerance(NamedTuple):
+    """How far a number may be off: `absolute + relative * the largest expected magnitude`, and why so far."""
+
+    absolute: float
+    relative: float
+    reason: str
+
+
+def fail(message: str, *, score: float = 0.0, **context: str | None) -> NoReturn:
+    """End the check as failed; `context` are further fields of `Finding`."""
+    raise CheckFailed(Finding(message=message, **context), score=score)
+
+
+def expect_close(
+    found: ArrayLike, expected: ArrayLike, tolerance: Tolerance, message: str, **context: str | None
+) -> None:
+    """Fail unless shapes are equal and every value is finite and within the tolerance.
+
+    Args:
+        found: what the submission gave.
+        expected: what it should have given.
+        tolerance: how far it may be off.
+        message: what is wrong if it is not, in one sentence.
+        **context: further fields of `Finding`, such as `example`.
+    """
+    found, expected = np.asarray(found), np.asarray(expected)
+    if found.shape != expected.shape:
+        fail(message, expected=f"shape {expected.shape}", found=f"shape {found.shape}", **context)
+    if found.size == 0:
+        return
+    allowed = tolerance.absolute + tolerance.relative * float(np.abs(expected).max())
+    off = ~(np.abs(_wide(found) - _wide(expected)) <= allowed)
+    if off.any():
+        fail(message, **_difference(found, expected, off, allowed), **context)
+
+
+def _wide(values: NDArray[Any]) -> NDArray[np.float64]:
+    return values.astype(np.float64)
+
+
+def _difference(
+    found: NDArray[Any], expected: NDArray[Any], off: NDArray[np.bool_], allowed: float
+) -> dict[str, str]:
+    """Show both values where they differ most, or where the submission's is not finite."""
+    if found.ndim == 0:
+        return {"expected": f"{expected.item():.6g}", "found": f"{found.item():.6g}"}
+    gap = np.nan_to_num(np.abs(_wide(found) - _wide(expected)), nan=np.inf, posinf=np.inf)
+    worst = tuple(int(i) for i in np.unravel_index(np.argmax(gap), gap.shape))
+    share = f"{int(off.sum())} of {off.size} values are off by more than {allowed:.2g}"
+    return {
+        "expected": f"{expected[worst]:.6g} at index {worst}",
+        "found": f"{found[worst]:.6g} at index {worst}; {share}",
+    }
+
+
+def show(values: ArrayLike) -> str:
+    """Write a small array on one line; of a large one its shape and range."""
+    array = np.asarray(values)
+    if array.size <= SHOWN_VALUES:
+        return np.array2string(array, precision=4, separator=", ").replace("\n", "")
+    return f"array of shape {array.shape}, values {array.min():.4g} to {array.max():.4g}"
+
+
+class Subject:
+    """A worker as a check sees it: every probe of `grader.probes` is a method, `<module>_<function>`.
+
+    The child process is forked at the first call and lives until the check ends.
+
+    Args:
+        worker: where the code runs.
+        seed: seeds torch before each call.
+        trusted: the code is our own, so whatever goes wrong in it is the grader's fault.
+    """
+
+    def __init__(self, worker: Worker, seed: int, *, trusted: bool) -> None:
+        self._worker = worker
+        self._seed = seed
+        self._trusted = trusted
+        self._stack = ExitStack()
+        self._session: Session | None = None
+
+    def __getattr__(self, probe: str) -> Callable[..., Any]:
+        if probe.startswith("_"):
+            raise AttributeError(probe)
+
+        def ask(**arguments: Any) -> Any:
+            return self.ask(probe, arguments)
+
+        return ask
+
+    def ask(self, probe: str, arguments: dict[str, Any]) -> Any:
+        """Call a probe; its value, or the failure that it means for the check."""
+        if self._session is None:
+            self._session = self._stack.enter_context(self._worker.session(self._seed))
+        try:
+            return self._session.call(probe, arguments)
+        except CallFailed as failure:
+            if self._trusted:
+                raise GraderFault(f"The reference failed: {failure.error.traceback}") from failure
+            raise as_check_failed(failure.error) from None
+        except WorkerLost as lost:
+            if self._trusted:
+                raise GraderFault(f"The reference worker gave no answer. {lost.message}") from lost
+            raise
+
+    @property
+    def log(self) -> str:
+        """What the code printed in this check so far."""
+        return self._session.log if self._session is not None else ""
+
+    def close(self) -> None:
+        """End the child process."""
+        self._stack.close()
+
+
+def as_check_failed(error: CallError) -> CheckFailed:
+    """Put an exception inside the submission into words."""
+    if "NotImplementedError" in error.bases:
+        message = f"Not written yet. {error.message}".strip()
+        return CheckFailed(Finding(message=message, where=error.where), not_started=True)
+    if error.wrong_answer:
+        return CheckFailed(Finding(message=error.message, where=error.where))
+    if error.missing_module is not None:
+        return CheckFailed(_missing(error, error.missing_module))
+    place = f" in {error.where}" if error.where else ""
+    text = f"{error.type}{place}: {error.message}" if error.message else f"{error.type}{place}"
+    return CheckFailed(Finding(message=text, where=error.where, traceback=error.traceback))
+
+
+def _missing(error: CallError, module: str) -> Finding:
+    if module.partition(".")[0] == "dlvc":
+        path = module.replace(".", "/")
+        return Finding(message=f"Not submitted: {path}.py (or the folder {path}/) is missing.", where=error.where)
+    return Finding(
+        message=f"The code imports the package {module!r}, which is not installed where it is graded.",
+        where=error.where,
+        traceback=error.traceback,
+        hint="Only Python's own library, torch, torchvision, numpy, matplotlib and tqdm can be relied on.",
+    )

@@ -1,0 +1,220 @@
+"""The commands of `python -m grader`, and what each way of ending means as an exit code."""
+
+import difflib
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import zipfile
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter, validators
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.text import Text
+
+from grader import starter as starter_tool
+from grader.errors import GraderFault, SubmissionRejected, UsageError
+from grader.intake import take_in
+from grader.pipeline import REFERENCE, ROOT, Options, Watcher, grade, own_version
+from grader.records import Gradesheet, Isolation, Outcome, Status
+from grader.reports import print_gradesheet, write_reports, write_schema
+from grader.rubric import load_rubric
+from grader.sandbox import Limits
+
+PASSED, FAILURES, REFUSED, FAULT, USAGE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+STUDENT_SEED = 1
+SCHEMA = ROOT / "grader" / "schemas" / "gradesheet.schema.json"
+
+EXIT_CODES = """Exit codes: 0 graded, nothing failed. 1 graded, with failures. 2 the submission was refused.
+3 the grader's own fault. 4 wrong usage. 130 interrupted; what was graded is kept."""
+
+app = App(
+    name="python -m grader",
+    help="Grade a submission of the semantic segmentation assignment.",
+    help_epilogue=EXIT_CODES,
+    version=own_version,
+    exit_on_error=False,
+    print_error=False,
+    result_action="return_value",
+)
+maintainers = "For maintainers"
+positive = validators.Number(gt=0)
+
+IsolationOption = Annotated[
+    Isolation | None, Parameter(help="Insist on a kind of isolation. The default is the strongest that works here.")
+]
+OutputOption = Annotated[Path, Parameter(help="Folder for the reports; each submission gets a folder in it.")]
+
+
+@app.default
+def grade_command(
+    submission: Path,
+    *,
+    output: OutputOption = Path("results"),
+    seed: Annotated[int | None, Parameter(help="Grade again exactly as before; drawn and recorded if not given.")] = None,
+    isolation: IsolationOption = None,
+    check_seconds: Annotated[float, Parameter(validator=positive, help="Time limit of a check.")] = 20,
+    call_seconds: Annotated[float, Parameter(validator=positive, help="Time limit of one call in a check.")] = 10,
+    memory_mib: Annotated[int, Parameter(validator=positive, help="Memory limit of a check.")] = 4096,
+) -> int:
+    """Grade a submission: `python -m grader group_7.zip`.
+
+    Args:
+        submission: A group's zip, or a folder with its content.
+    """
+    limits = Limits(check_seconds=check_seconds, call_seconds=call_seconds, memory_mib=memory_mib)
+    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    return run(submission, Options(seed, isolation, limits), output, audience="tutor")
+
+
+@app.command
+def check(
+    folder: Path = Path("student"),
+    *,
+    output: OutputOption = Path("results"),
+    isolation: IsolationOption = None,
+) -> int:
+    """Check your own work, as a student: what is right, what is wrong, and what to do next.
+
+    Args:
+        folder: The folder that you work in.
+    """
+    return run(folder, Options(STUDENT_SEED, isolation), output, audience="student")
+
+
+@app.command
+def pack(folder: Path, *, output: Annotated[Path | None, Parameter(help="The zip to write.")] = None) -> int:
+    """Make a hand-in: a zip of a folder, without data sets, weights and other things that do not belong in it.
+
+    Args:
+        folder: A folder with `train.py`, `train_segformer.py`, `dlvc/` and `report.pdf`.
+    """
+    target = output or Path(f"{folder.resolve().name}.zip")
+    check_writable(target.resolve().parent)
+    with tempfile.TemporaryDirectory() as name:
+        tree = Path(name, "tree")
+        submission = take_in(folder, tree)
+        partial = target.with_suffix(".part")
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in submission.files:
+                archive.write(tree / file, f"{target.stem}/{file}")
+        partial.replace(target)
+    console = Console()
+    for note in submission.notes:
+        console.print(Text(f"note: {note.message}" + (f" ({note.path})" if note.path else "")))
+    console.print(Text(f"{target}: {len(submission.files)} files. Grade it with: python -m grader {target}"))
+    return PASSED
+
+
+@app.command(group=maintainers)
+def starter() -> int:
+    """Make `student/` again out of `reference/`, by cutting its solution regions."""
+    starter_tool.make_starter(REFERENCE, ROOT / "student")
+    return PASSED
+
+
+@app.command(group=maintainers)
+def schema() -> int:
+    """Write the JSON Schema of the gradesheet again."""
+    write_schema(SCHEMA)
+    return PASSED
+
+
+class ProgressWatcher(Watcher):
+    """Shows the stages and counts the checks on a line of the terminal that goes away at the end."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None)
+
+    def stage(self, name: str) -> None:
+        """Show the stage's name."""
+        self._progress.update(self._task, description=name)
+
+    def outcome(self, outcome: Outcome, number: int, checks: int) -> None:
+        """Count a check."""
+        self._progress.update(self._task, completed=number, total=checks, description=outcome.check)
+
+
+def run(source: Path, options: Options, output: Path, *, audience: str) -> int:
+    """Grade, write the reports, print the summary; the exit code that says how it went."""
+    if not source.exists():
+        raise UsageError(f"There is no file or folder {str(source)!r}.{suggestion(source)}")
+    folder = output / source.resolve().name.removesuffix(".zip")
+    check_writable(folder)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        sheet = grade(source, options, ProgressWatcher(progress))
+    rubric = load_rubric()
+    reports = write_reports(sheet, rubric, folder)
+    print_gradesheet(sheet, rubric, Console(), reports=reports, audience=audience)
+    return exit_code(sheet)
+
+
+def exit_code(sheet: Gradesheet) -> int:
+    """How a grading that came to its end, went."""
+    if not sheet.complete:
+        return INTERRUPTED
+    if sheet.faulty:
+        return FAULT
+    return FAILURES if any(item.outcome.status is Status.FAILED for item in sheet.items) else PASSED
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before an hour of grading, not after it, that results cannot be kept."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"The output folder {str(folder)!r} cannot be written to: {error.strerror}.") from error
+
+
+def suggestion(source: Path) -> str:
+    """Guess what was meant by a name that does not exist."""
+    commands = [name for name in app if not name.startswith("-")]
+    parent = source.parent
+    neighbours = [str(parent / name) for name in os.listdir(parent)] if parent.is_dir() else []  # noqa: PTH208
+    close = difflib.get_close_matches(str(source), commands + [n.removeprefix("./") for n in neighbours], n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command; every way of ending has its exit code and one plain message."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    errors = Console(stderr=True)
+    if not arguments:
+        app.help_print([], console=errors)
+        return USAGE
+    try:
+        return int(app(arguments) or 0)
+    except SubmissionRejected as error:
+        tell(errors, "Refused", f"{error.problem}\n{error.advice}")
+        return REFUSED
+    except GraderFault as error:
+        tell(errors, "The grader's own fault", str(error))
+        return FAULT
+    except UsageError as error:
+        tell(errors, "Cannot do that", str(error))
+        return USAGE
+    except CycloptsError as error:
+        tell(errors, "Cannot do that", f"{error}\n`python -m grader --help` shows how it is used.")
+        return USAGE
+    except KeyboardInterrupt:
+        tell(errors, "Stopped", "Nothing had been graded yet.")
+        return INTERRUPTED
+
+
+def tell(console: Console, title: str, message: str) -> None:
+    """Print a title and a message in which nothing is taken for markup."""
+    console.print(Text(f"{title}. ", style="bold red") + Text(message), soft_wrap=shutil.get_terminal_size().columns < 40)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+

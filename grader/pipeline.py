@@ -1,0 +1,202 @@
+"""One submission through all stages, in reading order: intake, workers, checks, scoring, gradesheet."""
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from grader.errors import GraderFault
+from grader.intake import modules_imported, take_in
+from grader.plugin import GraderPlugin, run_checks
+from grader.records import (
+    Environment,
+    Finding,
+    Gradesheet,
+    Isolation,
+    Outcome,
+    Status,
+    Submission,
+    Timings,
+)
+from grader.rubric import Rubric, load_rubric
+from grader.sandbox import Limits, Worker, choose_isolation
+from grader.scoring import score, total
+
+ROOT = Path(__file__).resolve().parents[1]
+CHECKS = ROOT / "tests" / "checks"
+REFERENCE = ROOT / "reference"
+HEAVY_PACKAGES = ("torchvision", "matplotlib")
+STOPPED = "Not run: the grading was stopped before."
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to grade.
+
+    Args:
+        seed: what everything random is drawn from.
+        isolation: the tier to insist on, None for the strongest that works.
+        limits: what one check may use.
+    """
+
+    seed: int
+    isolation: Isolation | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+class Watcher:
+    """Told how the grading goes on; this one says nothing."""
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+
+    def outcome(self, outcome: Outcome, number: int, checks: int) -> None:
+        """A check has ended, the `number`th of `checks`."""
+
+
+def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
+    """Grade one submission.
+
+    Args:
+        source: a zip or a folder.
+        options: how.
+        watcher: told of the progress.
+
+    Returns:
+        The gradesheet; `complete` is False if the user interrupted the checks.
+
+    Raises:
+        SubmissionRejected: it cannot be graded as it was handed in.
+        GraderFault: the grader or this host failed.
+        UsageError: the source does not exist, or the isolation that was asked for does not work.
+    """
+    clock = StageClock(watcher)
+    rubric = load_rubric()
+    with clock.stage("isolation"):
+        isolation, detail = choose_isolation(options.isolation, own_folder=source.is_dir())
+    with ExitStack() as stack:
+        folder = stack.enter_context(work_folder())
+
+        def worker(name: str, tree: Path) -> Worker:
+            heavy = tuple(sorted(modules_imported(tree) & set(HEAVY_PACKAGES)))
+            return stack.enter_context(Worker(name, tree, isolation, options.limits, preload=heavy))
+
+        with clock.stage("intake"):
+            submission = take_in(source, folder / "submission")
+            student = worker("submission", folder / "submission")
+            take_in(REFERENCE, folder / "reference")
+            reference = worker("reference", folder / "reference")
+        with clock.stage("start of the workers"):
+            versions = reference.wait_ready()
+            student.wait_ready()
+        environment = describe_environment(isolation, detail, versions)
+        plugin = GraderPlugin(rubric, submission, student, reference, options.seed, _counter(rubric, watcher))
+        with clock.stage("checks"):
+            finished = run_checks(plugin, CHECKS)
+    return _gradesheet(rubric, submission, plugin, options.seed, environment, clock, complete=finished)
+
+
+def _counter(rubric: Rubric, watcher: Watcher) -> Callable[[Outcome], None]:
+    done: set[str] = set()
+
+    def count(outcome: Outcome) -> None:
+        done.add(outcome.check)
+        watcher.outcome(outcome, len(done), len(rubric.checks))
+
+    return count
+
+
+def _gradesheet(
+    rubric: Rubric,
+    submission: Submission,
+    plugin: GraderPlugin,
+    seed: int,
+    environment: Environment,
+    clock: "StageClock",
+    *,
+    complete: bool,
+) -> Gradesheet:
+    outcomes = dict(plugin.outcomes)
+    if not complete:
+        for check in rubric.checks:
+            stopped = Outcome(check=check.id, status=Status.UNSCORED, score=0, finding=Finding(message=STOPPED))
+            outcomes.setdefault(check.id, stopped)
+    items, parts = score(rubric, outcomes)
+    return Gradesheet(
+        submission=submission,
+        seed=seed,
+        complete=complete,
+        points=total(items),
+        parts=parts,
+        items=items,
+        tutor_items=rubric.tutor_items,
+        environment=environment,
+        timings=clock.timings(plugin.seconds),
+    )
+
+
+@contextmanager
+def work_folder() -> Iterator[Path]:
+    """A temporary folder that workers under another user id can reach into, but not list."""
+    with tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+class StageClock:
+    """Measures the stages and tells the watcher when one begins."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._began = time.monotonic()
+        self._stages: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure one stage."""
+        self._watcher.stage(name)
+        began = time.monotonic()
+        yield
+        self._stages[name] = round(time.monotonic() - began, 3)
+
+    def timings(self, checks: dict[str, float]) -> Timings:
+        """All that was measured, in seconds."""
+        return Timings(
+            graded_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            total_seconds=round(time.monotonic() - self._began, 3),
+            stages=self._stages,
+            checks={name: round(seconds, 3) for name, seconds in checks.items()},
+        )
+
+
+def describe_environment(isolation: Isolation, detail: str, versions: dict[str, object]) -> Environment:
+    """Name everything that a verdict could depend on."""
+    try:
+        return Environment(
+            grader=own_version(),
+            python=str(versions["python"]),
+            torch=str(versions["torch"]),
+            platform=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            isolation=isolation,
+            isolation_detail=detail,
+            device="cpu",
+        )
+    except KeyError as error:
+        raise GraderFault(f"The reference worker did not tell its {error}.") from error
+
+
+def own_version() -> str:
+    """The version of this package, also when it is run from a checkout that was never installed."""
+    try:
+        return version("segcourse-grader")
+    except PackageNotFoundError:
+        import tomllib
+
+        return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])

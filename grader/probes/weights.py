@@ -1,0 +1,51 @@
+"""Strong, repeatable weights and gradients: the same seed gives the same in every worker."""
+
+import math
+import zlib
+
+import torch
+from torch import nn
+
+from grader.worker.answers import WrongAnswer
+
+
+def perturb(module: nn.Module, seed: int) -> None:
+    """Give every weight and running statistic a value of its own, far from its initialisation.
+
+    At initialisation two layer norms are equal and biases are zero, so a network that mixes them up gives the right
+    output. Each value is drawn by the tensor's name, in the spread that keeps activations near 1.
+    """
+    with torch.no_grad():
+        for name, value in module.state_dict(keep_vars=True).items():
+            if value.is_floating_point():
+                value.copy_(_draw(name, value.shape, seed))
+
+
+def _draw(name: str, shape: torch.Size, seed: int) -> torch.Tensor:
+    source = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{name}".encode()))
+    noise = torch.randn(shape, generator=source)
+    if name.endswith("running_var"):
+        return 0.5 + noise.abs()
+    if len(shape) > 1:
+        return noise * 1.5 / math.sqrt(math.prod(shape[1:]))
+    return 1 + 0.5 * noise if name.endswith("weight") else 0.5 * noise
+
+
+def without_dropout(module: nn.Module) -> None:
+    """Set the probability of every dropout and drop path to 0, so that training mode is repeatable."""
+    for child in module.modules():
+        for attribute in ("p", "drop_prob"):
+            if isinstance(getattr(child, attribute, None), float):
+                setattr(child, attribute, 0.0)
+
+
+def gradients(module: nn.Module, output: torch.Tensor, seed: int) -> dict[str, torch.Tensor]:
+    """The gradient of a random weighted sum of the output, for each parameter; zeros where none arrives."""
+    source = torch.Generator().manual_seed(seed)
+    if not output.requires_grad:
+        raise WrongAnswer("no gradient can flow back through the output: was it detached, or computed in no_grad?")
+    output.backward(torch.randn(output.shape, generator=source))
+    return {
+        name: torch.zeros_like(value) if value.grad is None else value.grad
+        for name, value in module.named_parameters()
+    }

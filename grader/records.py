@@ -1,0 +1,192 @@
+"""The records that the stages hand on: frozen, versioned, with a JSON round trip and a published JSON Schema.
+
+Points of an item are split three ways and always add up: `earned + lost + open == points`. Open points belong to what
+could not be judged (an unscored check, a tutor's item); they are shown and never silently become 0 or full points.
+"""
+
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = "1"
+
+
+class Record(BaseModel):
+    """Base of every record: frozen, and closed against unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Status(StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNSCORED = "unscored"
+
+
+class Visibility(StrEnum):
+    """Who sees an item before grades are published."""
+
+    VISIBLE = "visible"
+    HIDDEN = "hidden"
+
+
+class Isolation(StrEnum):
+    """What kept the submission's code away from this machine, strongest first."""
+
+    BUBBLEWRAP = "bubblewrap"
+    LANDLOCK = "landlock"
+    NONE = "none"
+
+
+class Note(Record):
+    """Something that intake cleaned up or noticed; it costs no points."""
+
+    message: str
+    path: str | None = None
+
+
+class Submission(Record):
+    """What intake made of a zip or a folder."""
+
+    name: str
+    source: str = Field(description="File name of the zip or folder, without its directory.")
+    digest: str = Field(description="SHA-256 over the names and contents of the graded files.")
+    package: str | None = Field(description="The folder that was graded as `dlvc`, None when there is none.")
+    files: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
+
+
+class Finding(Record):
+    """Why a check ended as it did, in the words the student reads."""
+
+    message: str
+    expected: str | None = None
+    found: str | None = None
+    where: str | None = None
+    example: str | None = Field(None, description="The smallest failing input, ready to be read.")
+    traceback: str | None = Field(None, description="The submission's own frames of an exception.")
+    hint: str | None = None
+    log: str | None = Field(None, description="The end of what the submission printed during the check.")
+
+
+class Outcome(Record):
+    """The end of one check: exactly one for each check of the rubric."""
+
+    check: str
+    status: Status
+    score: float = Field(ge=0, le=1, description="The share of the points, 1 if passed, partial credit between.")
+    finding: Finding
+    fault: bool = Field(False, description="Unscored through the grader's own fault.")
+    not_started: bool = Field(False, description="Failed since the starter's open task was left as it was.")
+
+    @model_validator(mode="after")
+    def _score_fits_status(self) -> Self:
+        full, none = self.score == 1, self.score == 0
+        fits = {Status.PASSED: full, Status.FAILED: not full, Status.UNSCORED: none}[self.status]
+        if not fits:
+            raise ValueError(f"{self.check}: status {self.status} does not go with score {self.score}")
+        return self
+
+
+class Points(Record):
+    """Points, split into what was earned, what was lost and what nobody has judged yet."""
+
+    earned: float = Field(ge=0)
+    lost: float = Field(ge=0)
+    open: float = Field(ge=0)
+
+    @property
+    def possible(self) -> float:
+        """All points of the item."""
+        return self.earned + self.lost + self.open
+
+    def __add__(self, other: "Points") -> "Points":
+        return Points(earned=self.earned + other.earned, lost=self.lost + other.lost, open=self.open + other.open)
+
+
+class Item(Record):
+    """A line of the gradesheet: a check of the rubric, its outcome and its points."""
+
+    check: str
+    part: str
+    title: str
+    visibility: Visibility
+    points: Points
+    outcome: Outcome
+
+
+class TutorItem(Record):
+    """An item that a person judges; `points` is what can be given, `bonus` points exceed the regular ones."""
+
+    id: str
+    part: str
+    title: str
+    points: float = Field(gt=0)
+    bonus: bool = False
+    guidance: str
+
+
+class PartScore(Record):
+    """A part of the assignment and the sum of its automatic items."""
+
+    id: str
+    title: str
+    points: Points
+
+
+class Flag(Record):
+    """Evidence of tampering for the tutor. It never decides points by itself."""
+
+    kind: str
+    check: str | None
+    evidence: str
+
+
+class Environment(Record):
+    """What the verdicts were computed with."""
+
+    grader: str
+    python: str
+    torch: str
+    platform: str
+    isolation: Isolation
+    isolation_detail: str
+    device: str
+
+
+class Timings(Record):
+    """Everything that differs between two runs with the same zip and seed."""
+
+    graded_at: str = Field(description="ISO 8601, UTC.")
+    total_seconds: float
+    stages: dict[str, float]
+    checks: dict[str, float]
+
+
+class Gradesheet(Record):
+    """The result of grading one submission: everything that a report shows and a tutor must be able to defend."""
+
+    schema_version: Literal["1"] = SCHEMA_VERSION
+    submission: Submission
+    seed: int
+    complete: bool = Field(description="False when the run was stopped before every check had ended.")
+    points: Points
+    parts: tuple[PartScore, ...]
+    items: tuple[Item, ...]
+    tutor_items: tuple[TutorItem, ...]
+    flags: tuple[Flag, ...] = ()
+    environment: Environment
+    timings: Timings
+
+    @property
+    def all_passed(self) -> bool:
+        """Every check ran and passed."""
+        return all(item.outcome.status is Status.PASSED for item in self.items)
+
+    @property
+    def faulty(self) -> bool:
+        """At least one check has no verdict through the grader's own fault."""
+        return any(item.outcome.fault for item in self.items)

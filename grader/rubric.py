@@ -1,0 +1,80 @@
+"""The rubric: what is checked, what it is worth and what a student is told, loaded from `rubric.toml`.
+
+A check's id is `<part>.<name>` and belongs to the test function `test_<name>` in `tests/checks/test_<part>.py`, so the
+rubric and the suites cannot name things differently.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from grader.errors import GraderFault
+from grader.records import Record, TutorItem, Visibility
+
+RUBRIC_FILE = Path(__file__).with_name("rubric.toml")
+
+
+class Part(Record):
+    """A part of the assignment, as `assignment.md` numbers it."""
+
+    id: str
+    title: str
+
+
+class Check(Record):
+    """One automatic check.
+
+    `requires` names checks that have to pass first: without them this one could only repeat their failure, so it is
+    left unscored and costs nothing by itself.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")
+    title: str
+    points: float = Field(ge=0)
+    hint: str
+    requires: tuple[str, ...] = ()
+    visibility: Visibility = Visibility.VISIBLE
+
+    @property
+    def part(self) -> str:
+        """The id of the part that the check belongs to."""
+        return self.id.partition(".")[0]
+
+
+class Rubric(Record):
+    """All parts, checks and tutor's items, in the order of the handout."""
+
+    parts: tuple[Part, ...]
+    checks: tuple[Check, ...]
+    tutor_items: tuple[TutorItem, ...]
+
+    @model_validator(mode="after")
+    def _names_hold_together(self) -> Self:
+        part_ids = [part.id for part in self.parts]
+        seen: set[str] = set()
+        for check in self.checks:
+            if check.part not in part_ids:
+                raise ValueError(f"check {check.id}: there is no part {check.part!r}")
+            if check.id in seen:
+                raise ValueError(f"check {check.id} stands in the rubric twice")
+            if missing := set(check.requires) - seen:
+                raise ValueError(f"check {check.id} requires {sorted(missing)}, which do not stand before it")
+            seen.add(check.id)
+        if stray := {item.part for item in self.tutor_items} - set(part_ids):
+            raise ValueError(f"tutor's items name unknown parts {sorted(stray)}")
+        return self
+
+
+def load_rubric(path: Path = RUBRIC_FILE) -> Rubric:
+    """Read and validate a rubric.
+
+    Raises:
+        GraderFault: the file is missing, no TOML, or contradicts itself; the message says where.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Rubric(parts=raw["part"], checks=raw["check"], tutor_items=raw.get("tutor", ()))
+    except (OSError, tomllib.TOMLDecodeError, KeyError, ValidationError) as error:
+        raise GraderFault(f"The rubric {path.name} cannot be used: {error}") from error

@@ -1,0 +1,49 @@
+"""Every limit of a worker, with its default, in one place."""
+
+import os
+
+import psutil
+from pydantic import Field
+
+from grader.records import Record
+
+MIB = 1 << 20
+
+
+class Limits(Record):
+    """What one check may use."""
+
+    start_seconds: float = Field(120, gt=0, description="until a worker has imported torch")
+    call_seconds: float = Field(10, gt=0, description="wall clock of one probe call")
+    check_seconds: float = Field(20, gt=0, description="wall clock of all calls of one check")
+    memory_mib: int = Field(4096, gt=0, description="proportional memory (PSS) of the whole process tree")
+    processes: int = Field(256, gt=0, description="processes and threads, above what the user already runs")
+    files: int = Field(512, gt=0, description="open files of a process")
+    file_mib: int = Field(256, gt=0, description="size of a file, and of the private /tmp")
+    log_kib: int = Field(64, gt=0, description="what is kept of the prints of a check")
+
+    def for_worker(self, *, own_user: bool) -> dict[str, int]:
+        """The resource limits that a worker sets for itself, by the names of `grader.worker.confine.LIMITS`.
+
+        Args:
+            own_user: the worker has a user id that nobody else uses, so no other process counts against it.
+        """
+        cores = os.cpu_count() or 1
+        return {
+            "processes": self.processes + (0 if own_user else threads_of_this_user()),
+            "files": self.files,
+            "file_bytes": self.file_mib * MIB,
+            # Address space is no measure (CUDA maps far more than it uses); private data is close to what counts.
+            "data_bytes": 2 * self.memory_mib * MIB,
+        } | {"cpu_seconds": int(2 * cores * self.check_seconds) + 60}
+
+
+def threads_of_this_user() -> int:
+    """How many threads this user runs: the kernel counts them all against RLIMIT_NPROC."""
+    mine = os.getuid()
+    count = 0
+    for process in psutil.process_iter(["uids", "num_threads"]):
+        uids, threads = process.info["uids"], process.info["num_threads"]
+        if uids is not None and uids.real == mine:
+            count += threads or 1
+    return count

@@ -1,0 +1,245 @@
+"""The three tiers of isolation: how each starts a worker, and which of them this host really gives.
+
+A tier counts as available when a probe process has run under it, not when its program or system call is found.
+"""
+
+import functools
+import os
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.errors import GraderFault, UsageError
+from grader.records import Isolation
+from grader.sandbox.limits import MIB, Limits
+
+HARNESS = Path(__file__).resolve().parents[2]
+WORKER_FILES = ("grader/__init__.py", "grader/worker", "grader/probes")
+WORKER_MAIN = "grader/worker/__main__.py"
+FIRST_WORKER_UID = 64000
+SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
+SYSTEM_FILES = (
+    "/etc/alternatives",
+    "/etc/fonts",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/sys/devices/system/cpu",
+    "/sys/devices/system/node",
+)
+INSTALL_ADVICE = "Install bubblewrap (Debian: apt-get install bubblewrap), or use a Linux kernel with Landlock."
+
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/tmp",  # noqa: S108 - the sandbox's own
+    "PYTHONHASHSEED": "0",
+    "MPLBACKEND": "agg",
+    "WANDB_MODE": "disabled",
+    "TQDM_DISABLE": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to start one worker.
+
+    Args:
+        argv: the command, up to the control descriptor's number, which is appended.
+        submission: where the worker finds the clean tree.
+        scratch: where it may write.
+        landlock: paths to read and to write for `restrict_files`, None where bubblewrap does that work.
+        own_user: the worker runs as a user that nobody else uses.
+    """
+
+    argv: tuple[str, ...]
+    submission: str
+    scratch: str
+    landlock: dict[str, list[str]] | None
+    own_user: bool
+
+
+def python_folders() -> tuple[str, ...]:
+    """The folders that this interpreter and its packages live in, outermost only."""
+    roots = {sys.prefix, sys.base_prefix, sys.exec_prefix, sysconfig.get_path("stdlib"), *site.getsitepackages()}
+    roots |= {str(Path(sys.executable).resolve().parent.parent)}
+    found = sorted({os.path.realpath(root) for root in roots} | {os.path.abspath(root) for root in roots})
+    return tuple(f for f in found if not any(f.startswith(other + os.sep) for other in found if other != f))
+
+
+def worker_command(main: str) -> tuple[str, ...]:
+    """Start this interpreter without the user's own packages, the script's folder on its path, or bytecode files."""
+    return (sys.executable, "-s", "-P", "-B", main)
+
+
+def plan(isolation: Isolation, submission: Path, scratch: Path, limits: Limits, uid: int) -> Plan:
+    """Decide how a worker is started under a tier.
+
+    Args:
+        isolation: the tier, available on this host.
+        submission: the clean tree to be imported from.
+        scratch: an empty folder for the worker's own files; bubblewrap gives a private one in its place.
+        limits: of which the private /tmp takes its size.
+        uid: a user id for the worker, used when the grader runs as root.
+    """
+    if isolation is Isolation.BUBBLEWRAP:
+        return _bubblewrap(submission, limits, uid)
+    own_user = isolation is Isolation.LANDLOCK and os.geteuid() == 0 and _reachable_for_others()
+    drop: tuple[str, ...] = ()
+    if os.geteuid() == 0 and isolation is Isolation.LANDLOCK:
+        drop = _unprivileged(uid) if own_user else _without_capabilities()
+        os.chown(scratch, uid if own_user else 0, -1)
+    return Plan(
+        argv=(*drop, *worker_command(str(HARNESS / WORKER_MAIN))),
+        submission=str(submission),
+        scratch=str(scratch),
+        landlock=_landlock_paths(submission, scratch) if isolation is Isolation.LANDLOCK else None,
+        own_user=own_user,
+    )
+
+
+def _bubblewrap(submission: Path, limits: Limits, uid: int) -> Plan:
+    as_root = os.geteuid() == 0
+    size = str(limits.file_mib * MIB)
+    namespaces = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+    argv = ["bwrap", *namespaces, *([] if as_root else ["--unshare-user", "--disable-userns"])]
+    argv += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--cap-drop", "ALL"]
+    if as_root:
+        argv += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--cap-add", "CAP_SETPCAP"]
+    argv += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
+    argv += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp", "--perms", "1777", "--size", size]  # noqa: S108
+    argv += ["--tmpfs", "/dev/shm"]  # noqa: S108
+    argv += _view({name: f"/harness/{name}" for name in WORKER_FILES}, submission)
+    argv += ["--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108
+    inside = _unprivileged(uid) if as_root else ()
+    return Plan(
+        argv=(*argv, "--", *inside, *worker_command(f"/harness/{WORKER_MAIN}")),
+        submission="/submission",
+        scratch="/tmp",  # noqa: S108 - private to the sandbox
+        landlock=None,
+        own_user=as_root,
+    )
+
+
+def _view(harness: dict[str, str], submission: Path) -> list[str]:
+    """Options that show the sandbox the system, the interpreter, the worker's code and the submission, read-only.
+
+    The folders above a bound path are made first: bubblewrap would make them itself, but closed to other users.
+    """
+    binds = {path: path for path in (*SYSTEM_FOLDERS, *SYSTEM_FILES, *python_folders()) if _to_bind(path)}
+    binds |= {str(HARNESS / name): place for name, place in harness.items()} | {str(submission): "/submission"}
+    above = {str(parent) for place in binds.values() for parent in Path(place).parents}
+    options = [option for folder in sorted(above - {"/", "/tmp"}) for option in ("--dir", folder)]  # noqa: S108
+    for folder in SYSTEM_FOLDERS:
+        if Path(folder).is_symlink():
+            options += ["--symlink", os.readlink(folder), folder]
+    return options + [option for path, place in binds.items() for option in ("--ro-bind", path, place)]
+
+
+def _to_bind(path: str) -> bool:
+    if path in SYSTEM_FOLDERS and Path(path).is_symlink():
+        return False
+    return Path(path).exists() and (path == "/usr" or not path.startswith("/usr/"))
+
+
+def _unprivileged(uid: int) -> tuple[str, ...]:
+    return ("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", *_dropped_capabilities())
+
+
+def _without_capabilities() -> tuple[str, ...]:
+    return ("setpriv", *_dropped_capabilities())
+
+
+def _dropped_capabilities() -> tuple[str, ...]:
+    return ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
+
+
+def _reachable_for_others() -> bool:
+    """Whether a user without any rights could read the interpreter, its packages and the worker's code."""
+    folders = {Path(folder) for folder in (*python_folders(), str(HARNESS / "grader"))}
+    everyone = {parent for folder in folders for parent in (folder, *folder.parents)}
+    return all(folder.stat().st_mode & 0o001 for folder in everyone if folder.exists())
+
+
+def _landlock_paths(submission: Path, scratch: Path) -> dict[str, list[str]]:
+    harness = [str(HARNESS / name) for name in WORKER_FILES]
+    devices = ["/dev/urandom", "/dev/random", "/dev/zero"]
+    read = [*SYSTEM_FOLDERS, *SYSTEM_FILES, *python_folders(), *harness, *devices, "/proc", str(submission)]
+    return {
+        "read": [path for path in read if Path(path).exists()],
+        "write": [str(scratch), "/dev/null"],
+    }
+
+
+def choose_isolation(asked: Isolation | None, *, own_folder: bool) -> tuple[Isolation, str]:
+    """Pick the strongest tier that works here, or confirm the one that was asked for.
+
+    Args:
+        asked: the tier that the user insists on, or None for the strongest.
+        own_folder: the submission is a folder of the user's own, which may run without isolation.
+
+    Returns:
+        The tier, and a sentence for the gradesheet on why it is that one.
+
+    Raises:
+        UsageError: the tier that was asked for does not work here.
+        GraderFault: no tier works and the submission may not run without one.
+    """
+    if asked is Isolation.NONE:
+        return asked, "no isolation, by explicit choice"
+    problems: list[str] = []
+    for tier in (Isolation.BUBBLEWRAP, Isolation.LANDLOCK):
+        if asked not in (None, tier):
+            continue
+        problem = why_unavailable(tier)
+        if problem is None:
+            return tier, "; ".join([f"{tier.value} works on this host", *problems])
+        problems.append(f"{tier.value}: {problem}")
+    if asked is not None:
+        raise UsageError(f"--isolation {asked.value} does not work on this host: {problems[0]}.")
+    if own_folder:
+        return Isolation.NONE, "; ".join(["a folder of one's own", *problems])
+    raise GraderFault(f"No isolation works on this host ({'; '.join(problems)}). {INSTALL_ADVICE}")
+
+
+@functools.cache
+def why_unavailable(tier: Isolation) -> str | None:
+    """Try a tier with a real process; None when it works, else what went wrong in a few words."""
+    if sys.platform != "linux":
+        return f"needs Linux, this is {sys.platform}"
+    if tier is Isolation.LANDLOCK:
+        return _try([sys.executable, "-I", "-c", _LANDLOCK_PROBE])
+    if shutil.which("bwrap") is None:
+        return "the program bwrap is not installed"
+    command = _bubblewrap(HARNESS / "grader" / "probes", Limits(), FIRST_WORKER_UID).argv
+    return _try([*command[:-1], "-c", "import os; os.listdir('/submission')"])
+
+
+_LANDLOCK_PROBE = """
+from landlock import FSAccess, Ruleset
+Ruleset().apply()
+try:
+    open("/etc/passwd")
+except PermissionError:
+    raise SystemExit(0)
+raise SystemExit("Landlock let a forbidden file be read")
+"""
+
+
+def _try(command: Sequence[str]) -> str | None:
+    try:
+        result = subprocess.run(  # noqa: S603 - a command of our own making
+            command, capture_output=True, timeout=20, check=False, env=ENVIRONMENT, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    lines = result.stderr.decode(errors="replace").strip().splitlines()
+    return None if result.returncode == 0 else (lines[-1] if lines else f"exit code {result.returncode}")

@@ -1,0 +1,327 @@
+"""The trusted side's handle on one worker: start it, open a session for a check, call probes, end it for good."""
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+from pydantic import ValidationError
+
+from grader.errors import GraderFault
+from grader.records import Isolation, Record
+from grader.sandbox.limits import MIB, Limits
+from grader.sandbox.tiers import ENVIRONMENT, FIRST_WORKER_UID, plan
+from grader.sandbox.watchdog import Watchdog
+from grader.worker.channel import Channel, ChannelClosed, FrameCaps, FrameTimeout, ProtocolError
+
+REAP_SECONDS = 5.0
+KILL_ROUNDS = 50
+TEXT_LENGTH = 8000
+_uids = itertools.count(FIRST_WORKER_UID)
+
+
+class CallError(Record):
+    """What went wrong inside a probe call, as the worker tells it; every word of it is the submission's."""
+
+    type: str
+    bases: tuple[str, ...]
+    message: str
+    traceback: str
+    where: str | None
+    wrong_answer: bool
+    missing_module: str | None
+
+
+class CallFailed(Exception):  # noqa: N818 - the submission's failure, not an error of ours
+    """A probe call raised inside the worker."""
+
+    def __init__(self, error: CallError) -> None:
+        super().__init__(f"{error.type}: {error.message}")
+        self.error = error
+
+
+class WorkerLost(BaseException):  # noqa: N818 - named for what happened
+    """The worker gave no answer: it hung, died, spoke garbage or went over a limit.
+
+    A `BaseException`, since nothing that runs between the call and the plugin may take it for an answer: Hypothesis
+    would otherwise try to shrink the example that killed the worker.
+
+    Args:
+        kind: `time`, `memory`, `signal`, `exit`, `garbage`.
+        message: what happened, naming the limit and its value.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+class Session:
+    """One check's conversation with one fresh child of a worker."""
+
+    def __init__(self, worker: "Worker", channel: Channel, log: bytearray, seed: int) -> None:
+        self._worker = worker
+        self._channel = channel
+        self._log = log
+        self._seed = seed
+        self._ends = time.monotonic() + worker.limits.check_seconds
+        self._lost: WorkerLost | None = None
+
+    @property
+    def log(self) -> str:
+        """What the child has printed, its end only if it is long."""
+        self._channel.drain_log()
+        return self._log.decode(errors="replace")
+
+    def call(self, probe: str, arguments: dict[str, Any]) -> Any:
+        """Ask the child for one answer.
+
+        Args:
+            probe: `<module>_<function>` of `grader.probes`.
+            arguments: a tree of JSON values and numpy arrays.
+
+        Raises:
+            CallFailed: the probe raised; the submission's doing unless the probe itself is wrong.
+            WorkerLost: there was no answer; the session is over and every further call raises the same.
+        """
+        if self._lost is not None:
+            raise self._lost
+        limits = self._worker.limits
+        deadline = min(time.monotonic() + limits.call_seconds, self._ends)
+        try:
+            self._channel.send({"probe": probe, "seed": self._seed, "arguments": arguments}, deadline)
+            answer = self._channel.receive(deadline)
+            return self._value(answer)
+        except FrameTimeout:
+            of_check = deadline == self._ends
+            allowed = limits.check_seconds if of_check else limits.call_seconds
+            what = "this check" if of_check else "one call"
+            self._lost = WorkerLost("time", f"No answer within {allowed:g} s, the time limit of {what}.")
+        except ProtocolError as error:
+            self._lost = WorkerLost("garbage", f"The answer was not readable: {error}.")
+        except ChannelClosed:
+            self._lost = self._worker.explain_death()
+        self._worker.end_child(patient=False)
+        raise self._lost
+
+    @staticmethod
+    def _value(answer: Any) -> Any:
+        if isinstance(answer, dict) and answer.get("ok") is True and "value" in answer:
+            return answer["value"]
+        try:
+            error = CallError.model_validate(answer["error"])
+        except (TypeError, KeyError, ValidationError):
+            raise ProtocolError("it is no answer to a call") from None
+        cut = {name: text[:TEXT_LENGTH] for name, text in error if isinstance(text, str)}
+        raise CallFailed(error.model_copy(update=cut))
+
+
+class Worker:
+    """A zygote in its sandbox, started again when it is lost.
+
+    Args:
+        name: how messages call it, "submission" or "reference".
+        tree: the folder that student code is imported from.
+        isolation: the tier to run under.
+        limits: what a check may use.
+        preload: packages, none of the submission's, to import before any check.
+    """
+
+    def __init__(
+        self, name: str, tree: Path, isolation: Isolation, limits: Limits, preload: tuple[str, ...] = ()
+    ) -> None:
+        self.name = name
+        self.limits = limits
+        self._tree = tree
+        self._isolation = isolation
+        self._preload = preload
+        self._scratch = tempfile.TemporaryDirectory(prefix="grader-scratch-", ignore_cleanup_errors=True)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready: dict[str, Any] | None = None
+        self._watchdog: Watchdog | None = None
+        self._last_status: int | None = None
+        self._child_running = False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._scratch.cleanup()
+
+    def start(self) -> None:
+        """Start the zygote without waiting for it: torch's import goes on beside the caller's own work."""
+        design = plan(self._isolation, self._tree, Path(self._scratch.name), self.limits, next(_uids))
+        ours, theirs = socket.socketpair()
+        self._start_log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._process = subprocess.Popen(  # noqa: S603 - a command of our own making
+            [*design.argv, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self._start_log,
+            stderr=self._start_log,
+            env=ENVIRONMENT,
+            cwd="/",
+            start_new_session=True,
+        )
+        theirs.close()
+        self._control_socket = ours
+        self._control = Channel(ours, FrameCaps())
+        self._ready = None
+        settings = {
+            "submission": design.submission,
+            "scratch": design.scratch,
+            "landlock": design.landlock,
+            "limits": self.limits.for_worker(own_user=design.own_user),
+            "preload": list(self._preload),
+            "threads": 1,
+        }
+        self._control.send(settings, time.monotonic() + self.limits.start_seconds)
+        self._watchdog = Watchdog(self._process.pid, self.limits.memory_mib * MIB)
+
+    def wait_ready(self) -> dict[str, Any]:
+        """Wait until the zygote has imported torch; what it told of its versions.
+
+        Raises:
+            GraderFault: it did not start.
+        """
+        if self._process is None:
+            self.start()
+        if self._ready is None:
+            try:
+                self._ready = self._control.receive(time.monotonic() + self.limits.start_seconds)
+            except (ChannelClosed, ProtocolError, FrameTimeout) as error:
+                raise GraderFault(f"The {self.name} worker did not start: {self._why_not(error)}") from error
+        return self._ready
+
+    def _why_not(self, error: Exception) -> str:
+        self.stop()
+        self._start_log.seek(0)
+        tail = self._start_log.read()[-TEXT_LENGTH:].decode(errors="replace").strip()
+        return tail or str(error) or type(error).__name__
+
+    @contextmanager
+    def session(self, seed: int) -> Iterator[Session]:
+        """Fork a fresh child for one check, and leave nothing of it behind."""
+        channel, log = self._fork()
+        try:
+            yield Session(self, channel, log, seed)
+        finally:
+            channel.close()
+            self.end_child(patient=False)
+
+    def _fork(self) -> tuple[Channel, bytearray]:
+        """Fork, on a new zygote if the last one is gone."""
+        for attempt in (1, 2):
+            self.wait_ready()
+            calls, their_calls = socket.socketpair()
+            log, their_log = socket.socketpair()
+            with their_calls, their_log:
+                try:
+                    descriptors = [their_calls.fileno(), their_log.fileno()]
+                    socket.send_fds(self._control_socket, [b"F"], descriptors)
+                except OSError as error:
+                    self.stop()
+                    if attempt == 2:
+                        raise GraderFault(f"The {self.name} worker is gone: {error}") from error
+                    continue
+            self._child_running = True
+            kept = bytearray()
+            return Channel(calls, FrameCaps(), log=log, on_log=self._keep_end_of(kept)), kept
+        raise AssertionError("unreachable")
+
+    def _keep_end_of(self, kept: bytearray) -> Any:
+        cap = self.limits.log_kib * 1024
+
+        def keep(piece: bytes) -> None:
+            kept.extend(piece)
+            del kept[: max(0, len(kept) - cap)]
+
+        return keep
+
+    def end_child(self, *, patient: bool) -> None:
+        """Have the child killed and everything that it started; if the zygote cannot do it, end the sandbox."""
+        if self._process is None or not self._child_running:
+            return
+        self._child_running = False
+        try:
+            self._control_socket.setblocking(True)
+            self._control_socket.settimeout(REAP_SECONDS)
+            self._control_socket.sendall(b"E" if patient else b"K")
+            self._control_socket.setblocking(False)
+            answer = self._control.receive(time.monotonic() + REAP_SECONDS)
+            self._last_status = answer["status"]
+        except (OSError, ChannelClosed, ProtocolError, FrameTimeout, KeyError, TypeError):
+            self._last_status = None
+            self.stop()
+
+    def explain_death(self) -> WorkerLost:
+        """Say how the child ended, once its channel has closed."""
+        self.end_child(patient=True)
+        if self._watchdog is not None and self._watchdog.exceeded:
+            reached = self._watchdog.exceeded / MIB
+            limit = self.limits.memory_mib
+            self.stop()
+            return WorkerLost("memory", f"Used {reached:.0f} MiB of memory, over the limit of {limit} MiB.")
+        status = self._last_status
+        if status is None:
+            return WorkerLost("exit", "The process ended without an answer and took its parent with it.")
+        if os.WIFSIGNALED(status):
+            name = signal.Signals(os.WTERMSIG(status)).name
+            return WorkerLost("signal", f"The process was killed by {name}{_usual_cause(name)}.")
+        code = os.WEXITSTATUS(status)
+        return WorkerLost("exit", f"The process ended with exit code {code} before it gave an answer.")
+
+    def stop(self) -> None:
+        """End the sandbox and every process in it."""
+        if self._process is None:
+            return
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        process, self._process = self._process, None
+        self._child_running = False
+        self._ready = None
+        self._control.close()
+        kill_tree(process.pid)
+        process.wait()
+
+
+def _usual_cause(name: str) -> str:
+    causes = {
+        "SIGSEGV": " (a crash in native code)",
+        "SIGABRT": " (native code gave up)",
+        "SIGXCPU": " (over its limit of CPU time)",
+        "SIGXFSZ": " (a file over the size limit)",
+    }
+    return causes.get(name, "")
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all its descendants, youngest generation included, until none is left."""
+    for _ in range(KILL_ROUNDS):
+        try:
+            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        alive = [member for member in family if member.status() != psutil.STATUS_ZOMBIE]
+        if not alive:
+            return
+        for member in reversed(alive):
+            try:
+                member.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(alive, timeout=0.2)

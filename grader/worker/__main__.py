@@ -1,0 +1,152 @@
+"""The zygote: imports torch once, then forks a fresh child for each check.
+
+Started by `grader.sandbox` as `python -I .../grader/worker/__main__.py <control descriptor>`, inside the isolation. The
+first frame on the control socket carries the settings. Then the trusted side sends one byte at a time:
+
+    F  with two descriptors: fork a child that answers calls on the first and prints to the second
+    E  the child's channel has ended: let it exit by itself, reap it and everything it left behind, tell how it ended
+    K  the same, killing it at once
+
+When the control socket closes, the trusted side is gone: everything below the zygote is killed and it exits.
+"""
+
+import importlib
+import os
+import platform
+import resource
+import signal
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from grader.worker.channel import Channel, ChannelClosed, FrameCaps
+from grader.worker.confine import apply_limits, become_subreaper, die_with_parent, restrict_files, restrict_signals
+
+SETTLE_SECONDS = 1.0
+SWEEP_SECONDS = 2.0
+
+
+def main() -> None:
+    """Confine this process, import what every check needs, and serve the trusted side until it goes."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    channel = Channel(control, FrameCaps())
+    settings = channel.receive(time.monotonic() + 60)
+    become_subreaper()
+    apply_limits(settings["limits"])
+    if settings["landlock"] is not None:
+        restrict_files(**settings["landlock"])
+    channel.send(prepare(settings), time.monotonic() + 60)
+    control.setblocking(True)
+    serve(control, channel, settings)
+
+
+def prepare(settings: dict[str, Any]) -> dict[str, Any]:
+    """Import torch and what the submission will import anyway, and tell what was found."""
+    import torch
+
+    torch.set_num_threads(settings["threads"])
+    for name in settings["preload"]:
+        importlib.import_module(name)
+    return {"torch": torch.__version__, "python": platform.python_version(), "cuda": torch.cuda.is_available()}
+
+
+def serve(control: socket.socket, channel: Channel, settings: dict[str, Any]) -> None:
+    """Fork and reap children as the trusted side asks."""
+    child = 0
+    while True:
+        try:
+            order, descriptors, _, _ = socket.recv_fds(control, 1, 2)
+        except OSError:
+            order, descriptors = b"", []
+        if order == b"F":
+            child = fork(control, descriptors, settings)
+            continue
+        status = reap(child, patient=order == b"E")
+        if not order:
+            os._exit(0)
+        channel.send({"status": status}, time.monotonic() + 10)
+        control.setblocking(True)
+
+
+def fork(control: socket.socket, descriptors: list[int], settings: dict[str, Any]) -> int:
+    """Start a child that answers calls on the first descriptor and prints to the second."""
+    calls, log = descriptors
+    child = os.fork()
+    if child:
+        os.close(calls)
+        os.close(log)
+        return child
+    control.close()
+    run_child(calls, log, settings)
+
+
+def run_child(calls: int, log: int, settings: dict[str, Any]) -> NoReturn:
+    """Be the fresh process of one check: a session, folder and log of its own."""
+    try:
+        os.setsid()
+        die_with_parent()
+        restrict_signals()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+        from grader.worker.serve import answer_calls, set_the_stage
+
+        set_the_stage(settings["submission"], settings["scratch"])
+        answer_calls(Channel(socket.socket(fileno=calls), FrameCaps()), settings["submission"])
+    except ChannelClosed:
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - told in the log, then the process has to end whatever it was
+        traceback.print_exc()
+    os._exit(1)
+
+
+def reap(child: int, *, patient: bool) -> int | None:
+    """End a child and all that it left behind; its wait status, or None when there was no child.
+
+    Orphans come to the zygote, their subreaper, so that the sweep finds a double-forked daemon too.
+    """
+    status = None
+    deadline = time.monotonic() + (SETTLE_SECONDS if patient else 0)
+    while child and status is None:
+        pid, ended = os.waitpid(child, os.WNOHANG)
+        if pid:
+            status = ended
+        elif time.monotonic() >= deadline:
+            os.kill(child, signal.SIGKILL)
+            status = os.waitpid(child, 0)[1]
+        else:
+            time.sleep(0.001)
+    sweep()
+    return status
+
+
+def sweep() -> None:
+    """Kill every descendant, again and again until none is left."""
+    import psutil
+
+    deadline = time.monotonic() + SWEEP_SECONDS
+    while time.monotonic() < deadline:
+        strays = psutil.Process().children(recursive=True)
+        if not strays:
+            return
+        for stray in strays:
+            try:
+                stray.kill()
+            except psutil.NoSuchProcess:
+                continue
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    main()

@@ -1,0 +1,101 @@
+"""The child of one check: it calls probes on the submission and describes what came out, or what went wrong."""
+
+import importlib
+import os
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from grader.worker import stubs
+from grader.worker.answers import WrongAnswer
+from grader.worker.channel import Channel
+
+FOREVER = 1e6
+MESSAGE_LENGTH = 4000
+FRAMES_SHOWN = 8
+
+
+def set_the_stage(submission: str, scratch: str) -> None:
+    """Make this process look as if the student had started Python with the submission's folder on its path."""
+    sys.path.insert(0, submission)
+    sys.argv = ["grader"]
+    sys.dont_write_bytecode = True
+    os.environ["GRADER_SUBMISSION"] = submission
+    os.chdir(tempfile.mkdtemp(dir=scratch))
+    os.environ["HOME"] = os.environ["TMPDIR"] = str(Path.cwd())
+    tempfile.tempdir = None
+    stubs.install()
+
+
+def answer_calls(channel: Channel, submission: str) -> None:
+    """Answer one call after another until the trusted side closes the channel."""
+    while True:
+        request = channel.receive(time.monotonic() + FOREVER)
+        channel.send(answer(request, submission), time.monotonic() + FOREVER)
+
+
+def answer(request: dict[str, Any], submission: str) -> dict[str, Any]:
+    """Call the probe that a request names; everything that it raises is part of the answer."""
+    try:
+        torch.manual_seed(request["seed"])
+        module, _, name = request["probe"].partition("_")
+        probe = getattr(importlib.import_module(f"grader.probes.{module}"), name)
+        return {"ok": True, "value": from_torch(probe(**to_torch(request["arguments"])))}
+    except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are answers of a submission, too
+        return {"ok": False, "error": describe(error, submission)}
+
+
+def to_torch(value: Any) -> Any:
+    """Turn every array of a tree into a tensor with memory of its own."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    if isinstance(value, dict):
+        return {key: to_torch(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [to_torch(item) for item in value]
+    return value
+
+
+def from_torch(value: Any) -> Any:
+    """Turn every tensor of a tree into an array; `bfloat16`, which numpy lacks, becomes float32."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().resolve_conj().resolve_neg()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    if isinstance(value, dict):
+        return {str(key): from_torch(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [from_torch(item) for item in value]
+    return value
+
+
+def describe(error: BaseException, submission: str) -> dict[str, Any]:
+    """Tell an exception in JSON: its type, its message, and the submission's own frames."""
+    root = submission.rstrip(os.sep) + os.sep
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(root)]
+    lines = traceback.format_list(frames[-FRAMES_SHOWN:]) + traceback.format_exception_only(error)
+    last = frames[-1] if frames else None
+    filename, line = (last.filename, last.lineno) if last else ("", None)
+    if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(root):
+        filename, line = error.filename, error.lineno
+    return {
+        "type": type(error).__name__,
+        "bases": [base.__name__ for base in type(error).__mro__],
+        "message": _text(error),
+        "traceback": "".join(lines).replace(root, "")[-MESSAGE_LENGTH:],
+        "where": f"{filename.removeprefix(root)}:{line}" if filename else None,
+        "wrong_answer": isinstance(error, WrongAnswer),
+        "missing_module": error.name if isinstance(error, ModuleNotFoundError) else None,
+    }
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:MESSAGE_LENGTH]
+    except BaseException as second:  # noqa: BLE001 - a student's __str__ may raise anything
+        return f"(its message cannot be printed: {type(second).__name__})"

@@ -1,0 +1,55 @@
+"""The hand-in: what was sent, and what a program can tell of the report."""
+
+from grader.checking import Subject, fail
+from grader.intake import brought_data_or_weights
+from grader.records import Submission
+
+NEEDED = (
+    "report.pdf",
+    "train.py",
+    "train_segformer.py",
+    "dlvc/metrics.py",
+    "dlvc/trainer.py",
+    "dlvc/models/mit_transformer.py",
+    "dlvc/models/segformer_head.py",
+    "dlvc/models/segformer.py",
+)
+PAGES = range(3, 5)
+
+
+def test_layout(submission: Submission) -> None:
+    """Every file that the handout asks for is there."""
+    missing = [name for name in NEEDED if name not in submission.files]
+    if not any(name.startswith(("dlvc/dataset/", "dlvc/datasets/")) for name in submission.files):
+        missing.append("dlvc/dataset/")
+    if missing:
+        fail("The hand-in is not complete.", expected=", ".join(NEEDED), found=f"missing: {', '.join(missing)}")
+
+
+def test_report_is_pdf(student: Subject, submission: Submission) -> None:
+    """`report.pdf` is there and is a PDF that can be read."""
+    if "report.pdf" not in submission.files:
+        fail("Not submitted: report.pdf is missing.", expected="report.pdf beside train.py", found="no such file")
+    problem = student.handin_report()["problem"]
+    if problem is not None:
+        fail(f"report.pdf cannot be read: {problem}.")
+
+
+def test_report_length(student: Subject) -> None:
+    """The report has 3 to 4 pages."""
+    pages = student.handin_report()["pages"]
+    if pages not in PAGES:
+        fail("The report's length is not as asked for.", expected="3 to 4 pages", found=f"{pages} pages")
+
+
+def test_report_pictures(student: Subject) -> None:
+    """At least one page of the report shows a plot or a picture."""
+    if student.handin_report()["drawn"] == 0:
+        fail("No page of the report has a plot or a picture.", expected="curves and masks", found="text only")
+
+
+def test_no_data(submission: Submission) -> None:
+    """Neither data sets nor weights were handed in."""
+    brought = brought_data_or_weights(submission)
+    if brought:
+        fail("Data sets or weights were handed in.", expected="code and report only", found="; ".join(brought))

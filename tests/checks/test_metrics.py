@@ -1,0 +1,267 @@
+"""Part 2: the mean IoU, each rule of the handout by itself.
+
+What is expected is computed here, in numpy, from the handout's formula. Hypothesis draws the label maps, so that a
+failure shows the smallest batch that has it; scores are drawn around them, with the predicted label on top.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from grader.checking import Subject, Tolerance, expect_close, fail
+
+IGNORED = 255
+ROUNDING = Tolerance(1e-5, 0, "a mean of c quotients of counts, in float32 at worst: each is off by at most 1e-7")
+PRINTED = Tolerance(0.0051, 0, "str() shows two digits, so it is off by half of the last one; more digits are fine")
+
+Labels = NDArray[np.int64]
+
+
+def scores(predicted: Labels, classes: int, seed: int = 0) -> NDArray[np.float32]:
+    """Random scores (b, c, h, w) whose highest is at the predicted label (b, h, w)."""
+    noise = np.random.default_rng(seed).normal(size=(len(predicted), classes, *predicted.shape[1:]))
+    top = noise.max(axis=1, keepdims=True) + 1
+    is_predicted = np.arange(classes)[None, :, None, None] == predicted[:, None]
+    return np.where(is_predicted, top, noise).astype(np.float32)
+
+
+def mean_iou(batches: Sequence[tuple[Labels, Labels]], classes: int) -> float:
+    """The handout's formula over (predicted, target) batches: the mean over all classes of TP / (TP + FP + FN)."""
+    confusion = np.zeros((classes, classes))
+    for predicted, target in batches:
+        counted = target != IGNORED
+        np.add.at(confusion, (target[counted], predicted[counted]), 1)
+    true = confusion.diagonal()
+    union = confusion.sum(axis=0) + confusion.sum(axis=1) - true
+    return float(np.where(union > 0, true / np.maximum(union, 1), 0).mean())
+
+
+def update(predicted: Labels, target: Labels, classes: int, seed: int = 0) -> dict[str, Any]:
+    """A step of the probe: one batch."""
+    return {"do": "update", "prediction": scores(predicted, classes, seed), "target": target}
+
+
+READ, RESET = {"do": "read"}, {"do": "reset"}
+
+
+def show(batches: Sequence[tuple[Labels, Labels]], classes: int) -> str:
+    """Write label maps out as a student would draw them."""
+    lines = [f"{classes} classes, {len(batches)} update{'s' if len(batches) != 1 else ''}"]
+    for number, (predicted, target) in enumerate(batches, start=1):
+        lines.append(f"update {number}: predicted {predicted.tolist()}, target {target.tolist()}")
+    return "\n".join(lines)
+
+
+def judge(student: Subject, batches: Sequence[tuple[Labels, Labels]], classes: int, message: str) -> None:
+    """Update with all batches, and compare the mIoU with the handout's formula."""
+    steps = [update(*batch, classes, seed=number) for number, batch in enumerate(batches)]
+    (reading,) = student.metrics_run(classes=classes, steps=[*steps, READ])
+    expect_close(
+        reading["miou"], mean_iou(batches, classes), ROUNDING, message, example=show(batches, classes)
+    )
+
+
+@st.composite
+def label_maps(draw: st.DrawFn, labels: Sequence[int], images: int = 1, every: bool = False) -> Labels:
+    """Label maps (b, h, w) out of `labels`; with `every`, each label occurs."""
+    least = len(labels) if every else 1
+    width = draw(st.integers(1, 4))
+    height = draw(st.integers(-(-least // (width * images)), 5))
+    count = images * height * width
+    first = list(labels) if every else []
+    rest = draw(st.lists(st.sampled_from(labels), min_size=count - len(first), max_size=count - len(first)))
+    values = draw(st.permutations(first + rest)) if every else rest
+    return np.array(values, dtype=np.int64).reshape(images, height, width)
+
+
+@st.composite
+def batch(draw: st.DrawFn, classes: int, targets: Sequence[int], images: int = 1) -> tuple[Labels, Labels]:
+    """A (predicted, target) pair in which every label of `targets` occurs in the target."""
+    target = draw(label_maps(targets, images, every=True))
+    flat = draw(st.lists(st.integers(0, classes - 1), min_size=target.size, max_size=target.size))
+    return np.array(flat, dtype=np.int64).reshape(target.shape), target
+
+
+@given(classes=st.integers(2, 5), data=st.data())
+def test_perfect_prediction(student: Subject, classes: int, data: st.DataObject) -> None:
+    """A prediction that equals its target in every pixel has an mIoU of 1."""
+    target = data.draw(label_maps(range(classes), every=True))
+    judge(student, [(target, target)], classes, "Every pixel is right, but the mIoU is not 1.")
+
+
+def test_worked_example(student: Subject) -> None:
+    """The example of the handout, three classes and ten pixels, gives the value that is worked out there."""
+    predicted = np.array([[[0, 0, 1, 1, 1], [2, 2, 2, 0, 2]]])
+    target = np.array([[[0, 0, 0, 1, 1], [2, 2, 2, 2, 1]]])
+    judge(student, [(predicted, target)], 3, "The handout's worked example gives another value.")
+
+
+@given(classes=st.integers(2, 5), data=st.data())
+def test_one_image(student: Subject, classes: int, data: st.DataObject) -> None:
+    """The mIoU of a single image in which every class occurs is the handout's."""
+    judge(student, [data.draw(batch(classes, range(classes)))], classes, "The mIoU of one image is wrong.")
+
+
+@given(classes=st.integers(3, 5), data=st.data())
+def test_absent_classes(student: Subject, classes: int, data: st.DataObject) -> None:
+    """A class absent from prediction and target contributes an IoU of 0 to the mean."""
+    target = data.draw(label_maps(range(classes - 1)))
+    message = "A class without a single pixel has to count as 0 in the mean over all classes."
+    judge(student, [(target, target)], classes, message)
+
+
+@given(data=st.data())
+def test_never_right(student: Subject, data: st.DataObject) -> None:
+    """A class that is predicted only where it is wrong contributes an IoU of 0."""
+    target = data.draw(label_maps([0, 1, 2], every=True))
+    predicted = np.array([1, 2, 2])[target]
+    judge(student, [(predicted, target)], 3, "Classes 0 and 1 are never right here, so each has to count as 0.")
+
+
+@given(classes=st.integers(2, 4), updates=st.integers(1, 3), data=st.data())
+def test_accumulates(student: Subject, classes: int, updates: int, data: st.DataObject) -> None:
+    """Updates with batches of different sizes and classes give the mIoU of all their pixels together."""
+    whole = data.draw(batch(classes, range(classes), images=2))
+    more = [
+        data.draw(batch(classes, [data.draw(st.integers(0, classes - 1))], images=data.draw(st.integers(1, 2))))
+        for _ in range(updates)
+    ]
+    judge(student, [whole, *more], classes, "The mIoU over several images or updates is wrong.")
+
+
+def test_nothing_seen(student: Subject) -> None:
+    """Before any update, and after reset, the mIoU is 0.0."""
+    target = np.array([[[0, 1], [2, 1]]])
+    readings = student.metrics_run(classes=3, steps=[READ, update(target, target, 3), RESET, READ])
+    for reading, moment in zip(readings, ("before the first update", "right after reset()"), strict=True):
+        expect_close(reading["miou"], 0.0, ROUNDING, f"The mIoU has to be 0 {moment}.", example=f"mIoU() {moment}")
+
+
+@given(data=st.data())
+def test_reset(student: Subject, data: st.DataObject) -> None:
+    """After reset only what comes later counts."""
+    before, after = data.draw(batch(3, range(3))), data.draw(batch(3, range(3)))
+    steps = [update(*before, 3), RESET, update(*after, 3, seed=1), READ]
+    (reading,) = student.metrics_run(classes=3, steps=steps)
+    example = f"first {show([before], 3)}\nthen reset(), then {show([after], 3)}"
+    message = "What was seen before reset() still counts."
+    expect_close(reading["miou"], mean_iou([after], 3), ROUNDING, message, example=example)
+
+
+@given(classes=st.integers(2, 4), data=st.data())
+def test_ignored_label(student: Subject, classes: int, data: st.DataObject) -> None:
+    """A pixel with the label 255 counts for no class, whatever is predicted there."""
+    pair = data.draw(batch(classes, [*range(classes), IGNORED]))
+    judge(student, [pair], classes, "Pixels labelled 255 have to be left out of every count.")
+
+
+def test_many_classes(student: Subject, rng: np.random.Generator) -> None:
+    """The mIoU of nineteen classes on a larger, non-square batch is the handout's."""
+    target = rng.integers(0, 19, size=(2, 24, 40))
+    predicted = np.where(rng.random(target.shape) < 0.5, target, rng.integers(0, 19, size=target.shape))
+    steps = [update(predicted, target, 19), READ]
+    (reading,) = student.metrics_run(classes=19, steps=steps)
+    expected = mean_iou([(predicted, target)], 19)
+    expect_close(reading["miou"], expected, ROUNDING, "With 19 classes and images of 24 x 40 the mIoU is wrong.")
+
+
+def test_text(student: Subject, rng: np.random.Generator) -> None:
+    """`str()` names the measure and gives the value that `mIoU()` gives."""
+    target = rng.integers(0, 3, size=(1, 6, 8))
+    predicted = np.where(rng.random(target.shape) < 0.7, target, (target + 1) % 3)
+    (reading,) = student.metrics_run(classes=3, steps=[update(predicted, target, 3), READ])
+    expected = f"mIoU: {reading['miou']:.2f}"
+    match = re.search(r"miou\W*?(-?\d+(?:\.\d*)?(?:e-?\d+)?)", reading["text"], re.IGNORECASE)
+    message = "str() should name the measure and its value."
+    if match is None:
+        fail(message, expected=repr(expected), found=repr(reading["text"]))
+    expect_close(float(match[1]), reading["miou"], PRINTED, message, example=f"str() gave {reading['text']!r}")
+
+
+def expect_rejection(
+    student: Subject, prediction: NDArray[Any], target: NDArray[Any], error: str, example: str, as_list: str | None = None
+) -> None:
+    """Fail unless updating a three-class metric raises `error` on purpose."""
+    answer = student.metrics_rejection(classes=3, prediction=prediction, target=target, as_list=as_list)
+    if answer["raised"] is None:
+        fail("An input that makes no sense was accepted.", expected=error, found="no error", example=example)
+    if error not in answer["bases"]:
+        found = f"{answer['raised']}: {answer['message']}"
+        fail(f"The wrong kind of error was raised for {example}.", expected=error, found=found, example=example)
+    if answer["accident"] is not None:
+        fail(
+            f"{error} came by accident: an operation failed, before any check of the input.",
+            expected=f"raise {error}(...) with a message that says what was expected and what was found",
+            found=f"{answer['message']!r} in {answer['accident']}",
+            example=example,
+        )
+
+
+def valid(b: int = 2, h: int = 4, w: int = 5) -> tuple[NDArray[np.float32], Labels]:
+    """A batch that a three-class metric accepts."""
+    target = np.arange(b * h * w).reshape(b, h, w) % 3
+    return scores(target, 3), target
+
+
+def test_rejects_wrong_rank(student: Subject) -> None:
+    """A prediction that is not (b, c, h, w), or a target that is not (b, h, w), raises ValueError."""
+    prediction, target = valid()
+    cases = [
+        (prediction[0], target[0], "a prediction (3, 4, 5) with a target (4, 5)"),
+        (prediction[0], target, "a prediction (3, 4, 5) with a target (2, 4, 5)"),
+        (prediction, target[0], "a prediction (2, 3, 4, 5) with a target (4, 5)"),
+        (prediction, target[:, None], "a prediction (2, 3, 4, 5) with a target (2, 1, 4, 5)"),
+    ]
+    for scores_, labels, example in cases:
+        expect_rejection(student, scores_, labels, "ValueError", example)
+
+
+def test_rejects_unequal_sizes(student: Subject) -> None:
+    """A prediction and a target of different batch size, height or width raise ValueError."""
+    prediction, target = valid()
+    cases = [
+        (prediction, target[:1], "2 predictions with 1 target"),
+        (prediction, target[:, :3], "a prediction of height 4 with a target of height 3"),
+        (prediction, target[:, :, :4], "a prediction of width 5 with a target of width 4"),
+        (prediction, target.reshape(2, 5, 4), "a prediction of 4 x 5 with a target of 5 x 4"),
+    ]
+    for scores_, labels, example in cases:
+        expect_rejection(student, scores_, labels, "ValueError", example)
+
+
+def test_rejects_class_count(student: Subject) -> None:
+    """A prediction with more or fewer score maps than the metric has classes raises ValueError."""
+    _, target = valid()
+    for channels in (2, 4):
+        example = f"a prediction with {channels} score maps for a metric of 3 classes"
+        expect_rejection(student, scores(target % 2, channels), target, "ValueError", example)
+
+
+def test_rejects_labels(student: Subject) -> None:
+    """A target with a label other than 0..c-1 and 255 raises ValueError."""
+    for label in (3, -1, 254):
+        prediction, target = valid()
+        target[1, 2, 3] = label
+        expect_rejection(student, prediction, target, "ValueError", f"a target with the label {label}, of 3 classes")
+
+
+def test_rejects_non_tensors(student: Subject) -> None:
+    """A prediction or a target that is not a tensor raises TypeError."""
+    prediction, target = valid()
+    for name in ("prediction", "target"):
+        expect_rejection(student, prediction, target, "TypeError", f"a {name} given as a list", as_list=name)
+
+
+def test_inputs_unchanged(student: Subject) -> None:
+    """Updating changes neither the prediction nor the target."""
+    prediction, target = valid()
+    target[0, 0, :2] = IGNORED
+    after = student.metrics_update_and_return(classes=3, prediction=prediction, target=target)
+    for name, before in (("prediction", prediction), ("target", target)):
+        if not np.array_equal(after[name], before):
+            fail(f"update() changed its {name}.", expected="the same values as before", found="other values")

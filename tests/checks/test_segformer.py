@@ -1,0 +1,230 @@
+"""Part 5: the three pieces that students write, and the network that they make.
+
+Both workers draw the same strong weights from a seed, so layers that are equal at initialisation are not. Each piece is
+judged by itself; the whole network is only judged when its pieces are right, so that no mistake costs twice.
+"""
+
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grader.checking import Subject, Tolerance, expect_close, fail
+
+FORWARD = Tolerance(1e-4, 1e-4, "float32 in another order of summation: off by about 1e-6 of the largest value")
+BACKWARD = Tolerance(1e-4, 1e-3, "gradients sum over all tokens, which costs about one digit more than the forward pass")
+
+SEEDS = 1 << 31
+ORDER = [0, 1, 2, 3]
+DIMENSION = 16
+BLOCKS = (
+    {"sr_ratio": 1, "size": [4, 4]},
+    {"sr_ratio": 2, "size": [4, 6]},
+    {"sr_ratio": 4, "size": [8, 12]},
+)
+
+
+def normal(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
+    """Random values of mean 0 and variance 1."""
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def block_case(rng: np.random.Generator, sr_ratio: int, size: list[int], **more: Any) -> dict[str, Any]:
+    """Arguments of a block probe: a small block, new weights, and tokens of an H x W map."""
+    config = {"dim": DIMENSION, "num_heads": 2, "mlp_ratio": 4.0, "qkv_bias": True, "sr_ratio": sr_ratio, **more}
+    tokens = normal(rng, 3, size[0] * size[1], DIMENSION)
+    return {"config": config, "weights": int(rng.integers(SEEDS)), "x": tokens, "size": size}
+
+
+def test_block_output(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
+    """`Block.forward` gives x + attention of its norm, then adds the MLP of another norm, on maps of any shape."""
+    for choice in BLOCKS:
+        case = block_case(rng, **choice)
+        example = "tokens of a {} x {} map, sr_ratio {}".format(*case["size"], choice["sr_ratio"])
+        found = student.segformer_block(**case, training=False)
+        expected = reference.segformer_block(**case, training=False)
+        expect_close(found, expected, FORWARD, "Block.forward gives other values than the paper's.", example=example)
+
+
+def test_block_gradients(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
+    """In training mode a gradient reaches every parameter of the block and its input, and is the right one."""
+    for choice in BLOCKS:
+        case = block_case(rng, **choice)
+        found, expected = student.segformer_block_gradients(**case), reference.segformer_block_gradients(**case)
+        expect_gradients(found, expected)
+
+
+def expect_gradients(found: dict[str, NDArray[Any]], expected: dict[str, NDArray[Any]]) -> None:
+    """Fail at the first parameter that has no gradient, or another one than expected."""
+    for name, right in expected.items():
+        what = "the input x" if name == "x" else name
+        if name not in found:
+            fail(f"There is no parameter {name}.", expected=name, found=", ".join(found))
+        if np.any(right) and not np.any(found[name]):
+            fail(f"No gradient reaches {what}: it does not take part in the output.", where=name)
+        expect_close(found[name], right, BACKWARD, f"The gradient of {what} is wrong.", where=name)
+
+
+def test_block_drop_path(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
+    """In training, attention and MLP branch of each sample are dropped independently of each other."""
+    case = block_case(rng, sr_ratio=1, size=[2, 2], drop_path=0.5)
+    case["x"] = normal(rng, 128, 4, DIMENSION)
+    scales = [[attention, mlp] for attention in (0.0, 2.0) for mlp in (0.0, 2.0)]
+    expected = np.stack(reference.segformer_block_branches(**case, scales=scales))
+    output = student.segformer_block(**case, training=True)
+    if output.shape != expected.shape[1:]:
+        fail("In training the output has another shape.", expected=str(expected.shape[1:]), found=str(output.shape))
+    gaps = np.abs(expected - output).max(axis=(2, 3))
+    kinds = np.argmin(gaps, axis=0)
+    strange = int((gaps.min(axis=0) > FORWARD.absolute + FORWARD.relative * np.abs(expected).max()).sum())
+    seen = sorted({tuple(value > 0 for value in scales[kind]) for kind in kinds}) if not strange else []
+    if strange or len(seen) < len(scales):
+        fail(
+            "With drop_path=0.5 the branches are not dropped as they should be in training.",
+            expected="for each sample by itself: both branches, one of them, or none, each kept one scaled by 2",
+            found=describe_drops(seen, strange),
+            example="128 equal blocks of 4 tokens in training mode, drop_path=0.5",
+        )
+
+
+def describe_drops(seen: list[tuple[bool, ...]], strange: int) -> str:
+    """Say which of the branches were ever dropped."""
+    if strange:
+        return f"{strange} of 128 samples are none of these four"
+    names = ("the attention branch", "the MLP branch")
+    return "; ".join(
+        f"{name} is {'sometimes' if len(values) == 2 else 'never' if values == {True} else 'always'} dropped"
+        for name, values in ((name, {kept[i] for kept in seen}) for i, name in enumerate(names))
+    )
+
+
+def test_patch_embed_grid(student: Subject) -> None:
+    """`H`, `W` and `num_patches` tell how many tokens an image of `img_size` has, for a number or a pair."""
+    cases = [
+        ({"img_size": 64, "patch_size": 5, "stride": 2}, (32, 32)),
+        ({"img_size": 32, "patch_size": 3, "stride": 2}, (16, 16)),
+        ({"img_size": 224, "patch_size": 7, "stride": 4}, (56, 56)),
+        ({"img_size": [48, 96], "patch_size": 3, "stride": 2}, (24, 48)),
+    ]
+    grids = student.segformer_patch_embed_grid(configs=[{**config, "embed_dim": 8} for config, _ in cases])
+    for (config, (rows, columns)), grid in zip(cases, grids, strict=True):
+        expected = {"H": rows, "W": columns, "num_patches": rows * columns}
+        if grid != expected:
+            settings = ", ".join(f"{name}={value}" for name, value in config.items())
+            fail(
+                "The attributes H, W and num_patches do not fit the tokens.",
+                expected=", ".join(f"{name} = {value}" for name, value in expected.items()),
+                found=", ".join(f"{name} = {value:g}" for name, value in grid.items()),
+                example=f"OverlapPatchEmbed({settings})",
+            )
+
+
+def test_patch_embed_output(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
+    """The tokens of an image, their order and their map's size are right, for images of any size."""
+    for kernel, stride, height, width in ((5, 2, 64, 64), (3, 2, 18, 30), (3, 2, 15, 9), (7, 4, 32, 20)):
+        config = {"img_size": 64, "patch_size": kernel, "stride": stride, "in_chans": 3, "embed_dim": 8}
+        case = {"config": config, "weights": int(rng.integers(SEEDS)), "images": normal(rng, 2, 3, height, width)}
+        found, expected = student.segformer_patch_embed(**case), reference.segformer_patch_embed(**case)
+        example = f"patch_size={kernel}, stride={stride}, images of {height} x {width}"
+        if found["size"] != expected["size"]:
+            fail(
+                "forward returns the wrong H and W.",
+                expected=f"{expected['size']}",
+                found=f"{found['size']}",
+                example=example,
+            )
+        expect_close(found["tokens"], expected["tokens"], FORWARD, "The tokens are wrong.", example=example)
+
+
+def head_case(rng: np.random.Generator) -> dict[str, Any]:
+    """Arguments of a head probe: a small head, new weights, and four maps of a non-square image."""
+    channels = [4, 6, 8, 10]
+    maps = [normal(rng, 2, c, 16 >> level, 24 >> level) for level, c in enumerate(channels)]
+    return {"channels": channels, "width": 8, "classes": 3, "weights": int(rng.integers(SEEDS)), "maps": maps}
+
+
+def matches(found: NDArray[Any], expected: NDArray[Any]) -> bool:
+    """Whether two outputs are equal within the tolerance of a forward pass."""
+    allowed = FORWARD.absolute + FORWARD.relative * np.abs(expected).max()
+    return found.shape == expected.shape and bool((np.abs(found - expected) <= allowed).all())
+
+
+def test_head_output(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
+    """The scores are those of the paper's decoder; the order of the four levels is free, it only renames channels."""
+    case = head_case(rng)
+    found = student.segformer_head(**case, order=ORDER)
+    expected = reference.segformer_head(**case, order=ORDER)
+    others = (reference.segformer_head(**case, order=list(order)) for order in permutations(ORDER))
+    if not matches(found, expected) and not any(matches(found, other) for other in others):
+        example = "maps of 16 x 24, 8 x 12, 4 x 6 and 2 x 3 with 4, 6, 8 and 10 channels"
+        expect_close(found, expected, FORWARD, "The head gives other scores than the paper's.", example=example)
+
+
+def test_head_levels(student: Subject, rng: np.random.Generator) -> None:
+    """In training mode a gradient reaches each of the four levels."""
+    for level, gradient in enumerate(student.segformer_head_gradients(**head_case(rng)), start=1):
+        if not np.any(gradient):
+            fail(f"No gradient reaches level c{level}: it does not take part in the scores.", where=f"c{level}")
+
+
+def test_layout(student: Subject, reference: Subject) -> None:
+    """State dict and numbers of parameters are those of the handout, so that pre-trained weights fit."""
+    for classes, parameters in ((3, 3_712_867), (19, 3_716_979)):
+        found, expected = student.segformer_layout(classes=classes), reference.segformer_layout(classes=classes)
+        network = f"SegFormer({classes})"
+        if found["shapes"] != expected["shapes"]:
+            fail(f"The state dict of {network} is another one.", **describe_layout(found["shapes"], expected["shapes"]))
+        for what, number in (("parameters", parameters), ("encoder", 3_317_088)):
+            if found[what] != number:
+                name = network if what == "parameters" else f"the encoder of {network}"
+                fail(f"The number of parameters of {name} is wrong.", expected=f"{number:,}", found=f"{found[what]:,}")
+
+
+def describe_layout(found: dict[str, list[int]], expected: dict[str, list[int]]) -> dict[str, str]:
+    """Name the first difference of two state dicts, missing keys first."""
+    missing, extra = [k for k in expected if k not in found], [k for k in found if k not in expected]
+    if missing or extra:
+        return {
+            "expected": f"{len(missing)} more keys: {', '.join(missing[:4])}" if missing else "no further key",
+            "found": f"{len(extra)} other keys: {', '.join(extra[:4])}" if extra else "no other key",
+        }
+    name = next(key for key in expected if found[key] != expected[key])
+    return {"expected": f"{name} of shape {expected[name]}", "found": f"shape {found[name]}"}
+
+
+def test_network_output(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
+    """The scores of the whole network are right and have the size of the image, for square images and others."""
+    for classes, height, width in ((3, 64, 64), (19, 48, 80)):
+        case = {"classes": classes, "weights": int(rng.integers(SEEDS)), "images": normal(rng, 2, 3, height, width)}
+        found = student.segformer_network(**case, order=ORDER)
+        expected = reference.segformer_network(**case, order=ORDER)
+        if not matches(found, expected) and not any(
+            matches(found, reference.segformer_network(**case, order=list(order))) for order in permutations(ORDER)
+        ):
+            message = f"SegFormer({classes}) gives wrong scores for images of {height} x {width}."
+            expect_close(found, expected, FORWARD, message)
+
+
+def test_network_training(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
+    """In training mode scores are right and every parameter gets a gradient of the right length."""
+    case = {"classes": 3, "weights": int(rng.integers(SEEDS)), "images": normal(rng, 2, 3, 64, 64)}
+    found = student.segformer_network_gradients(**case, order=ORDER)
+    for order in permutations(ORDER):
+        expected = reference.segformer_network_gradients(**case, order=list(order))
+        if matches(found["scores"], expected["scores"]):
+            break
+    else:
+        expected = reference.segformer_network_gradients(**case, order=ORDER)
+        expect_close(found["scores"], expected["scores"], FORWARD, "In training mode the scores are wrong.")
+    expect_gradients(found["lengths"], expected["lengths"])
+
+
+def test_checkpoint(student: Subject, rng: np.random.Generator) -> None:
+    """What `DeepSegmenter.save` writes has the handout's name, and `load` brings every weight back."""
+    answer = student.segformer_checkpoint(weights=int(rng.integers(SEEDS)), images=normal(rng, 2, 3, 8, 8))
+    names = ["_TinyNet_model.pth", "_TinyNet_model_best.pth"]
+    if answer["files"] != names:
+        fail("save() writes other files.", expected=", ".join(names), found=", ".join(answer["files"]))
+    message = "A network that was saved and loaded again gives other scores."
+    expect_close(answer["after"], answer["before"], FORWARD, message)
