@@ -1,0 +1,1 @@
+"""The assignment's hand-in: two training scripts and the package dlvc."""

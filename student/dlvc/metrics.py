@@ -1,0 +1,85 @@
+"""Part 2: how well a segmentation agrees with the ground truth."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+
+IGNORED_LABEL = 255  # pixels that belong to no class, such as the border of a Cityscapes image
+
+
+class PerformanceMeasure(ABC):
+    """A number that is gathered over the batches of an epoch."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget everything seen so far."""
+
+    @abstractmethod
+    def update(self, prediction: torch.Tensor, target: torch.Tensor) -> None:
+        """Take a batch's predictions and their ground truth into account."""
+
+    @abstractmethod
+    def __str__(self) -> str:
+        """Return the measure's name and its value."""
+
+
+class SegMetrics(PerformanceMeasure):
+    """Mean intersection over union (mIoU) of all pixels seen since the last reset.
+
+    `classes` has one entry for each class, such as the class names; their number alone is accepted too. A
+    class's IoU is TP / (TP + FP + FN), counted in pixels over all batches together.
+
+    Raises:
+        ValueError: there is no class.
+    """
+
+    def __init__(self, classes: Sequence[object] | int):
+        self.classes = range(classes) if isinstance(classes, int) else classes
+        if len(self.classes) == 0:
+            raise ValueError("classes: expected at least one class, found none")
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all batches: as if no pixel had been seen."""
+        # TODO Part 2: SegMetrics.reset
+        # Start with an empty confusion matrix of shape (c, c): how many pixels of each true class were
+        # predicted as each class. Long trainings count more pixels than float32 or int32 hold exactly.
+        raise NotImplementedError("Part 2: SegMetrics.reset is yours to write")
+
+    def update(self, prediction: torch.Tensor, target: torch.Tensor) -> None:
+        """Count a batch's pixels; neither input is changed.
+
+        Args:
+            prediction: (b, c, h, w), a score for each class; the class with the highest score is predicted.
+            target: (b, h, w), integer labels 0..c-1, or 255 for pixels that are counted nowhere.
+
+        Raises:
+            TypeError: an input is not a tensor.
+            ValueError: a wrong number of dimensions; b, h or w of the inputs differ; c is not the number of
+                classes; target is not of an integer type, or has labels other than 0..c-1 and 255.
+        """
+        # TODO Part 2: SegMetrics.update
+        # First check the inputs: raise what the docstring lists, and say what was expected and what found.
+        # Mind the order: unpacking the shape of a tensor with too few dimensions, for instance, fails by
+        # accident, with an error that helps nobody.
+        # Then add the batch to the confusion matrix, without the pixels of label 255. A loop over pixels is
+        # far too slow: give each pair (label, prediction) a number of its own, and count them in one call.
+        raise NotImplementedError("Part 2: SegMetrics.update is yours to write")
+
+    def mIoU(self) -> float:  # noqa: N802, the name of the field and of the handout
+        """Return the mean over all classes of TP / (TP + FP + FN), in 0..1.
+
+        A class that is neither in a target nor in a prediction (its denominator is 0) counts as 0 and is
+        still one of the classes that the mean is over. Before the first update the mean is 0.0.
+        """
+        # TODO Part 2: SegMetrics.mIoU
+        # Take TP, FP and FN of each class from the confusion matrix: the handout writes the fraction out for
+        # three classes. Return a Python float, and divide by zero nowhere.
+        raise NotImplementedError("Part 2: SegMetrics.mIoU is yours to write")
+
+    def __str__(self) -> str:
+        """Return the mIoU in this form: `mIoU: 0.54`."""
+        # TODO Part 2: SegMetrics.__str__
+        # The value has two digits after the point, rounded.
+        raise NotImplementedError("Part 2: SegMetrics.__str__ is yours to write")
