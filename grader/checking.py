@@ -4,6 +4,7 @@ A check is a pytest function in `tests/checks/`. It gets `student` and `referenc
 and ends by returning (passed), by `CheckFailed` (the submission is wrong) or by `NotScored` (nobody can tell).
 """
 
+import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, NamedTuple, NoReturn
@@ -15,6 +16,7 @@ from grader.errors import GraderFault
 from grader.records import Finding
 from grader.sandbox import CallFailed, Session, Worker, WorkerLost
 from grader.sandbox.worker import CallError
+from grader.worker.channel import encode
 
 SHOWN_VALUES = 12
 
@@ -47,9 +49,9 @@ class Tolerance(NamedTuple):
     reason: str
 
 
-def fail(message: str, *, score: float = 0.0, **context: str | None) -> NoReturn:
+def fail(message: str, **context: str | None) -> NoReturn:
     """End the check as failed; `context` are further fields of `Finding`."""
-    raise CheckFailed(Finding(message=message, **context), score=score)
+    raise CheckFailed(Finding(message=message, **context))
 
 
 def expect_close(
@@ -79,9 +81,7 @@ def _wide(values: NDArray[Any]) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
-def _difference(
-    found: NDArray[Any], expected: NDArray[Any], off: NDArray[np.bool_], allowed: float
-) -> dict[str, str]:
+def _difference(found: NDArray[Any], expected: NDArray[Any], off: NDArray[np.bool_], allowed: float) -> dict[str, str]:
     """Show both values where they differ most, or where the submission's is not finite."""
     if found.ndim == 0:
         return {"expected": f"{expected.item():.6g}", "found": f"{found.item():.6g}"}
@@ -103,20 +103,18 @@ def show(values: ArrayLike) -> str:
 
 
 class Subject:
-    """A worker as a check sees it: every probe of `grader.probes` is a method, `<module>_<function>`.
+    """A submission as a check sees it: every probe of `grader.probes` is a method, `<module>_<function>`.
 
     The child process is forked at the first call and lives until the check ends.
 
     Args:
         worker: where the code runs.
         seed: seeds torch before each call.
-        trusted: the code is our own, so whatever goes wrong in it is the grader's fault.
     """
 
-    def __init__(self, worker: Worker, seed: int, *, trusted: bool) -> None:
+    def __init__(self, worker: Worker, seed: int) -> None:
         self._worker = worker
         self._seed = seed
-        self._trusted = trusted
         self._stack = ExitStack()
         self._session: Session | None = None
 
@@ -130,19 +128,16 @@ class Subject:
         return ask
 
     def ask(self, probe: str, arguments: dict[str, Any]) -> Any:
-        """Call a probe; its value, or the failure that it means for the check."""
+        """Call a probe; its value, or `CheckFailed` for what the submission raised."""
+        try:
+            return self._call(probe, arguments)
+        except CallFailed as failure:
+            raise as_check_failed(failure.error) from None
+
+    def _call(self, probe: str, arguments: dict[str, Any]) -> Any:
         if self._session is None:
             self._session = self._stack.enter_context(self._worker.session(self._seed))
-        try:
-            return self._session.call(probe, arguments)
-        except CallFailed as failure:
-            if self._trusted:
-                raise GraderFault(f"The reference failed: {failure.error.traceback}") from failure
-            raise as_check_failed(failure.error) from None
-        except WorkerLost as lost:
-            if self._trusted:
-                raise GraderFault(f"The reference worker gave no answer. {lost.message}") from lost
-            raise
+        return self._session.call(probe, arguments)
 
     @property
     def log(self) -> str:
@@ -152,6 +147,32 @@ class Subject:
     def close(self) -> None:
         """End the child process."""
         self._stack.close()
+
+
+class TrustedSubject(Subject):
+    """The reference: whatever goes wrong in it is the grader's fault, and an equal call is answered only once.
+
+    Args:
+        worker: where the solution runs.
+        seed: seeds torch before each call.
+        answers: earlier answers, by a digest of everything that the call depends on.
+    """
+
+    def __init__(self, worker: Worker, seed: int, answers: dict[bytes, Any]) -> None:
+        super().__init__(worker, seed)
+        self._answers = answers
+
+    def ask(self, probe: str, arguments: dict[str, Any]) -> Any:
+        """Call a probe, or answer as before; a failure is a `GraderFault`."""
+        call = hashlib.sha256(encode([probe, self._seed, arguments])).digest()
+        if call not in self._answers:
+            try:
+                self._answers[call] = self._call(probe, arguments)
+            except CallFailed as failure:
+                raise GraderFault(f"The reference failed: {failure.error.traceback}") from failure
+            except WorkerLost as lost:
+                raise GraderFault(f"The reference worker gave no answer. {lost.message}") from lost
+        return self._answers[call]
 
 
 def as_check_failed(error: CallError) -> CheckFailed:

@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter, validators
 from rich.console import Console
@@ -45,7 +45,8 @@ maintainers = "For maintainers"
 positive = validators.Number(gt=0)
 
 IsolationOption = Annotated[
-    Isolation | None, Parameter(help="Insist on a kind of isolation. The default is the strongest that works here.")
+    Isolation | None,
+    Parameter(help="Insist on a kind of isolation. The default is the strongest that works here."),
 ]
 OutputOption = Annotated[Path, Parameter(help="Folder for the reports; each submission gets a folder in it.")]
 
@@ -55,7 +56,9 @@ def grade_command(
     submission: Path,
     *,
     output: OutputOption = Path("results"),
-    seed: Annotated[int | None, Parameter(help="Grade again exactly as before; drawn and recorded if not given.")] = None,
+    seed: Annotated[
+        int | None, Parameter(help="Grade again exactly as before; drawn and recorded if not given.")
+    ] = None,
     isolation: IsolationOption = None,
     check_seconds: Annotated[float, Parameter(validator=positive, help="Time limit of a check.")] = 20,
     call_seconds: Annotated[float, Parameter(validator=positive, help="Time limit of one call in a check.")] = 10,
@@ -140,7 +143,7 @@ class ProgressWatcher(Watcher):
         self._progress.update(self._task, completed=number, total=checks, description=outcome.check)
 
 
-def run(source: Path, options: Options, output: Path, *, audience: str) -> int:
+def run(source: Path, options: Options, output: Path, *, audience: Literal["student", "tutor"]) -> int:
     """Grade, write the reports, print the summary; the exit code that says how it went."""
     if not source.exists():
         raise UsageError(f"There is no file or folder {str(source)!r}.{suggestion(source)}")
@@ -193,28 +196,26 @@ def main(arguments: list[str]) -> int:
     try:
         return int(app(arguments) or 0)
     except SubmissionRejected as error:
-        tell(errors, "Refused", f"{error.problem}\n{error.advice}")
-        return REFUSED
+        title, message, code = "Refused", f"{error.problem}\n{error.advice}", REFUSED
     except GraderFault as error:
-        tell(errors, "The grader's own fault", str(error))
-        return FAULT
+        title, message, code = "The grader's own fault", str(error), FAULT
     except UsageError as error:
-        tell(errors, "Cannot do that", str(error))
-        return USAGE
+        title, message, code = "Cannot do that", str(error), USAGE
     except CycloptsError as error:
-        tell(errors, "Cannot do that", f"{error}\n`python -m grader --help` shows how it is used.")
-        return USAGE
+        title, message, code = "Cannot do that", f"{error}\n`python -m grader --help` shows how it is used.", USAGE
     except KeyboardInterrupt:
-        tell(errors, "Stopped", "Nothing had been graded yet.")
-        return INTERRUPTED
+        title, message, code = "Stopped", "Nothing had been graded yet.", INTERRUPTED
+    tell(errors, title, message)
+    return code
 
 
 def tell(console: Console, title: str, message: str) -> None:
     """Print a title and a message in which nothing is taken for markup."""
-    console.print(Text(f"{title}. ", style="bold red") + Text(message), soft_wrap=shutil.get_terminal_size().columns < 40)
+    console.print(
+        Text(f"{title}. ", style="bold red") + Text(message),
+        soft_wrap=shutil.get_terminal_size().columns < 40,
+    )
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
-
-

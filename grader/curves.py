@@ -117,9 +117,7 @@ def read_runs(lines: Iterable[str], source: str) -> dict[str, Run]:
     reader = csv.reader(lines)
     header = next(reader, [])
     if tuple(header) != COLUMNS:
-        raise ValueError(
-            f"{source}, line 1: expected the header {','.join(COLUMNS)}, found {','.join(header)!r}"
-        )
+        raise ValueError(f"{source}, line 1: expected the header {','.join(COLUMNS)}, found {','.join(header)!r}")
     table: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for row in reader:
         try:
@@ -200,8 +198,8 @@ def draw_runs(axes: tuple[Axes, Axes], runs: Mapping[str, Run], looks: Mapping[s
 
 def curve_figure(runs: Mapping[str, Run], looks: Mapping[str, Look]) -> Figure:
     """Draw runs as one figure: loss at the left, mIoU at the right, a legend above both."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - see the module's docstring
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.8, 3.6), dpi=130, facecolor="white")
     FigureCanvasAgg(figure)
@@ -227,11 +225,9 @@ def _prepare(axes: Axes, title: str, quantity: str) -> None:
 
 def _add_legend(figure: Figure, looks: Iterable[Look]) -> None:
     """Put the legend above the panels: colours say which run, line styles say training or validation."""
-    from matplotlib.lines import Line2D  # noqa: PLC0415
+    from matplotlib.lines import Line2D
 
-    handles = [
-        Line2D([], [], color=look.color, alpha=look.alpha, linewidth=5, label=look.label) for look in looks
-    ]
+    handles = [Line2D([], [], color=look.color, alpha=look.alpha, linewidth=5, label=look.label) for look in looks]
     handles.append(Line2D([], [], color=_INK, label="training", **_TRAINING))
     handles.append(Line2D([], [], color=_INK, label="validation", **_VALIDATION))
     figure.legend(
@@ -282,7 +278,7 @@ def fingerprint(runs: Mapping[str, Run], plan: FigurePlan) -> str:
 
 def _save_small(figure: Figure, file: Path, digest: str) -> None:
     """Save a PNG with a palette of 64 colours: line art needs no more and takes a third of the space."""
-    from PIL import Image, PngImagePlugin  # noqa: PLC0415 - comes with matplotlib, and is as dear to import
+    from PIL import Image, PngImagePlugin
 
     info = PngImagePlugin.PngInfo()
     info.add_text("Fingerprint", digest)

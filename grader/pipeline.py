@@ -31,7 +31,7 @@ from grader.scoring import score, total
 ROOT = Path(__file__).resolve().parents[1]
 CHECKS = ROOT / "tests" / "checks"
 REFERENCE = ROOT / "reference"
-HEAVY_PACKAGES = ("torchvision", "matplotlib")
+HEAVY_PACKAGES = frozenset({"torchvision", "matplotlib"})
 STOPPED = "Not run: the grading was stopped before."
 
 
@@ -84,7 +84,7 @@ def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
         folder = stack.enter_context(work_folder())
 
         def worker(name: str, tree: Path) -> Worker:
-            heavy = tuple(sorted(modules_imported(tree) & set(HEAVY_PACKAGES)))
+            heavy = (*sorted(modules_imported(tree) & HEAVY_PACKAGES), "pypdf")
             return stack.enter_context(Worker(name, tree, isolation, options.limits, preload=heavy))
 
         with clock.stage("intake"):

@@ -1,11 +1,14 @@
 """The pytest plugin that turns the suites of `tests/checks/` into outcomes, one for each check of the rubric."""
 
 import functools
+import os
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import hypothesis
 import numpy as np
@@ -13,15 +16,33 @@ import pytest
 from hypothesis import HealthCheck, Phase
 from hypothesis.errors import Flaky
 
-from grader.checking import CheckFailed, NotScored, Subject
+from grader.checking import CheckFailed, NotScored, Subject, TrustedSubject
 from grader.errors import GraderFault
 from grader.records import Finding, Outcome, Status, Submission
 from grader.rubric import Check, Rubric
 from grader.sandbox import Worker, WorkerLost
 
-PROFILE = "grader"
-EXAMPLES = 60
 SHRINK_SHARE = 0.5
+SETTINGS = hypothesis.settings(
+    database=None,
+    deadline=None,
+    max_examples=60,
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    print_blob=False,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+PYTEST_OPTIONS = (
+    *(
+        "-c",
+        os.devnull,
+        "--import-mode=importlib",
+        "--noconftest",
+        "--capture=no",
+        "--disable-plugin-autoload",
+    ),
+    *("-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "-p", "no:warnings"),
+)
 
 
 class _Enough(BaseException):
@@ -42,6 +63,7 @@ class GraderPlugin:
         reference: the worker that imports the solution.
         seed: everything random in the checks is drawn from it.
         on_outcome: told of every outcome as it comes.
+        answers: what the reference has answered to equal calls before; shared by runs with the same reference.
     """
 
     def __init__(
@@ -52,6 +74,7 @@ class GraderPlugin:
         reference: Worker,
         seed: int,
         on_outcome: Callable[[Outcome], None],
+        answers: dict[bytes, Any] | None = None,
     ) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self.seconds: dict[str, float] = {}
@@ -61,6 +84,8 @@ class GraderPlugin:
         self._reference = reference
         self._seed = seed
         self._on_outcome = on_outcome
+        self._answers = {} if answers is None else answers
+        self.problem: str | None = None
 
     def seed_for(self, check_id: str) -> int:
         """A seed of each check's own, so that leaving a check out changes no other."""
@@ -69,7 +94,7 @@ class GraderPlugin:
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Iterator[Subject]:
         """The submission, in a fresh process."""
-        subject = Subject(self._student, self.seed_for(check_id(request.node)), trusted=False)
+        subject = Subject(self._student, self.seed_for(check_id(request.node)))
         request.node.stash[STUDENT] = subject
         yield subject
         subject.close()
@@ -77,7 +102,7 @@ class GraderPlugin:
     @pytest.fixture
     def reference(self, request: pytest.FixtureRequest) -> Iterator[Subject]:
         """The solution, in a fresh process of the same kind."""
-        subject = Subject(self._reference, self.seed_for(check_id(request.node)), trusted=True)
+        subject = TrustedSubject(self._reference, self.seed_for(check_id(request.node)), self._answers)
         yield subject
         subject.close()
 
@@ -91,23 +116,29 @@ class GraderPlugin:
         """What intake says of the hand-in."""
         return self._submission
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep what kept a suite from being read."""
+        if report.failed:
+            self.problem = f"{report.nodeid} cannot be read: {report.longreprtext}"
+
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Match tests and rubric one to one, and put them into the rubric's order."""
+        """Match tests and rubric one to one, and put them into the rubric's order; run nothing if they differ."""
         found = {check_id(item): item for item in items}
-        if found.keys() != self._checks.keys() or len(found) != len(items):
+        if self.problem is None and (found.keys() != self._checks.keys() or len(found) != len(items)):
             missing, unknown = self._checks.keys() - found.keys(), found.keys() - self._checks.keys()
-            raise GraderFault(f"Checks and rubric differ: missing {sorted(missing)}, unknown {sorted(unknown)}.")
-        items[:] = [found[name] for name in self._checks]
+            self.problem = f"checks and rubric differ: missing {sorted(missing)}, unknown {sorted(unknown)}"
+        items[:] = [] if self.problem else [found[name] for name in self._checks]
         for item in items:
             self._prepare(item)
 
     def _prepare(self, item: pytest.Item) -> None:
         """Seed a Hypothesis test and have it stop in time; leave others as they are."""
-        test = getattr(item, "obj", None)
+        test: Any = getattr(item, "obj", None)
         if not hypothesis.is_hypothesis_test(test):
             return
         hypothesis.seed(self.seed_for(check_id(item)))(test)
-        handle = test.hypothesis  # type: ignore[union-attr]
+        SETTINGS(test)
+        handle = test.hypothesis
         handle.inner_test = self._in_time(handle.inner_test)
 
     def _in_time(self, inner: Callable[..., None]) -> Callable[..., None]:
@@ -130,14 +161,14 @@ class GraderPlugin:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Leave a check out whose prerequisites have not passed."""
         for name in self._checks[check_id(item)].requires:
-            outcome = self.outcomes[name]
+            outcome, title = self.outcomes[name], self._checks[name].title
+            if outcome.not_started:
+                raise CheckFailed(Finding(message=f"Not written yet: it needs “{title}”."), not_started=True)
             if outcome.status is not Status.PASSED:
-                raise NotScored(f"Can only be judged once “{self._checks[name].title}” has passed.")
+                raise NotScored(f"Can only be judged once “{title}” has passed.")
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Iterator[None]:
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         """Record the outcome when the body has run, or when the set-up kept it from running."""
         report = yield
         error = call.excinfo.value if call.excinfo is not None else None
@@ -205,20 +236,19 @@ def run_checks(plugin: GraderPlugin, folder: Path) -> bool:
     Raises:
         GraderFault: pytest could not run them.
     """
-    hypothesis.settings.register_profile(
-        PROFILE,
-        database=None,
-        deadline=None,
-        max_examples=EXAMPLES,
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
-        print_blob=False,
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-    )
-    hypothesis.settings.load_profile(PROFILE)
-    options = ["--import-mode=importlib", "--noconftest", "--capture=no", "-c", "/dev/null", f"--rootdir={folder}"]
-    without = ["-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "-p", "no:warnings"]
-    code = pytest.main([str(folder), *options, *without], plugins=[plugin])
+    forget_modules_in(folder)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    with mock.patch.dict(os.environ, environment, clear=True):
+        code = pytest.main([str(folder), f"--rootdir={folder}", *PYTEST_OPTIONS], plugins=[plugin])
+    if plugin.problem is not None:
+        raise GraderFault(f"The checks cannot be run: {plugin.problem}.")
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise GraderFault(f"pytest ended with {pytest.ExitCode(code).name} and gave no verdicts.")
     return code != pytest.ExitCode.INTERRUPTED
+
+
+def forget_modules_in(folder: Path) -> None:
+    """Have pytest import the suites anew, since a run wraps and seeds their Hypothesis tests."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(f"{folder}{os.sep}"):
+            del sys.modules[name]

@@ -21,12 +21,12 @@ def _transformer() -> Any:
 
 
 def _block(config: dict[str, Any], weights: int) -> nn.Module:
-    block = _transformer().Block(**config, norm_layer=LAYER_NORM)
+    block: nn.Module = _transformer().Block(**config, norm_layer=LAYER_NORM)
     perturb(block, weights)
     return block
 
 
-def block(config: dict[str, Any], weights: int, x: torch.Tensor, size: list[int], training: bool) -> torch.Tensor:
+def block(config: dict[str, Any], weights: int, x: torch.Tensor, size: list[int], *, training: bool) -> torch.Tensor:
     """Run a `Block` without gradients.
 
     Args:
@@ -41,9 +41,7 @@ def block(config: dict[str, Any], weights: int, x: torch.Tensor, size: list[int]
         return tensor(module(x, *size), "Block.forward")
 
 
-def block_gradients(
-    config: dict[str, Any], weights: int, x: torch.Tensor, size: list[int]
-) -> dict[str, torch.Tensor]:
+def block_gradients(config: dict[str, Any], weights: int, x: torch.Tensor, size: list[int]) -> dict[str, torch.Tensor]:
     """Gradients of a `Block` in training mode, for each parameter and, as `x`, for its input."""
     module = _block(config, weights).train()
     x.requires_grad_()
@@ -55,7 +53,7 @@ def block_branches(
     config: dict[str, Any], weights: int, x: torch.Tensor, size: list[int], scales: list[list[float]]
 ) -> list[torch.Tensor]:
     """What a block gives when its attention and MLP branch are multiplied by each pair of `scales`."""
-    module = _block(config, weights).eval()
+    module: Any = _block(config, weights).eval()
     outputs = []
     with torch.no_grad():
         for attention, mlp in scales:
@@ -86,7 +84,7 @@ def patch_embed(config: dict[str, Any], weights: int, images: torch.Tensor) -> d
     }
 
 
-def _head(channels: list[int], width: int, classes: int, weights: int, order: list[int]) -> nn.Module:
+def _head(channels: list[int], width: int, classes: int, weights: int, order: list[int]) -> Any:
     head = import_module("dlvc.models.segformer_head").SegFormerHead(
         feature_strides=[2, 4, 8, 16],
         in_channels=channels,
@@ -133,7 +131,7 @@ def head_gradients(
     return [torch.zeros_like(level) if level.grad is None else level.grad for level in maps]
 
 
-def _network(classes: int, weights: int, order: list[int]) -> nn.Module:
+def _network(classes: int, weights: int, order: list[int]) -> Any:
     network = import_module("dlvc.models.segformer").SegFormer(classes)
     perturb(network, weights)
     reorder(network.decoder.linear_fuse.weight, order)

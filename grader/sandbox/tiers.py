@@ -69,9 +69,16 @@ class Plan:
 
 def python_folders() -> tuple[str, ...]:
     """The folders that this interpreter and its packages live in, outermost only."""
-    roots = {sys.prefix, sys.base_prefix, sys.exec_prefix, sysconfig.get_path("stdlib"), *site.getsitepackages()}
+    roots = {
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        sysconfig.get_path("stdlib"),
+        *site.getsitepackages(),
+    }
     roots |= {str(Path(sys.executable).resolve().parent.parent)}
-    found = sorted({os.path.realpath(root) for root in roots} | {os.path.abspath(root) for root in roots})
+    # Where a link is and where it leads both have to be seen: a virtual environment's python is a link.
+    found = sorted({place(root) for root in roots for place in (os.path.realpath, os.path.abspath)})
     return tuple(f for f in found if not any(f.startswith(other + os.sep) for other in found if other != f))
 
 
@@ -140,7 +147,7 @@ def _view(harness: dict[str, str], submission: Path) -> list[str]:
     options = [option for folder in sorted(above - {"/", "/tmp"}) for option in ("--dir", folder)]  # noqa: S108
     for folder in SYSTEM_FOLDERS:
         if Path(folder).is_symlink():
-            options += ["--symlink", os.readlink(folder), folder]
+            options += ["--symlink", str(Path(folder).readlink()), folder]
     return options + [option for path, place in binds.items() for option in ("--ro-bind", path, place)]
 
 

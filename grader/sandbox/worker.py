@@ -49,7 +49,7 @@ class CallFailed(Exception):  # noqa: N818 - the submission's failure, not an er
         self.error = error
 
 
-class WorkerLost(BaseException):  # noqa: N818 - named for what happened
+class WorkerLost(BaseException):
     """The worker gave no answer: it hung, died, spoke garbage or went over a limit.
 
     A `BaseException`, since nothing that runs between the call and the plugin may take it for an answer: Hypothesis

@@ -22,10 +22,18 @@ import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps
-from grader.worker.confine import apply_limits, become_subreaper, die_with_parent, restrict_files, restrict_signals
+from grader.worker.confine import (
+    apply_limits,
+    become_subreaper,
+    die_with_parent,
+    restrict_files,
+    restrict_signals,
+)
 
 SETTLE_SECONDS = 1.0
 SWEEP_SECONDS = 2.0
@@ -52,7 +60,11 @@ def prepare(settings: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(settings["threads"])
     for name in settings["preload"]:
         importlib.import_module(name)
-    return {"torch": torch.__version__, "python": platform.python_version(), "cuda": torch.cuda.is_available()}
+    return {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "cuda": torch.cuda.is_available(),
+    }
 
 
 def serve(control: socket.socket, channel: Channel, settings: dict[str, Any]) -> None:
@@ -77,12 +89,12 @@ def fork(control: socket.socket, descriptors: list[int], settings: dict[str, Any
     """Start a child that answers calls on the first descriptor and prints to the second."""
     calls, log = descriptors
     child = os.fork()
-    if child:
-        os.close(calls)
-        os.close(log)
-        return child
-    control.close()
-    run_child(calls, log, settings)
+    if not child:
+        control.close()
+        run_child(calls, log, settings)
+    os.close(calls)
+    os.close(log)
+    return child
 
 
 def run_child(calls: int, log: int, settings: dict[str, Any]) -> NoReturn:
@@ -128,8 +140,6 @@ def reap(child: int, *, patient: bool) -> int | None:
 
 def sweep() -> None:
     """Kill every descendant, again and again until none is left."""
-    import psutil
-
     deadline = time.monotonic() + SWEEP_SECONDS
     while time.monotonic() < deadline:
         strays = psutil.Process().children(recursive=True)

@@ -24,11 +24,12 @@ def tensor(value: Any, what: str) -> torch.Tensor:
 def number(value: Any, what: str) -> float:
     """Return `value` as a float if it is any kind of real number: Python's, numpy's, or a tensor with one element."""
     try:
-        if isinstance(value, (str, bytes)) or isinstance(value, complex):
-            raise TypeError
-        return float(value)
+        read = None if isinstance(value, (str, bytes, complex)) else float(value)
     except (TypeError, ValueError, RuntimeError):
-        raise WrongAnswer(f"{what} should return a number, but returned {kind(value)}") from None
+        read = None
+    if read is None:
+        raise WrongAnswer(f"{what} should return a number, but returned {kind(value)}")
+    return read
 
 
 def kind(value: Any) -> str:

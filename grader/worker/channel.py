@@ -88,7 +88,14 @@ def decode(header: bytes, payload: bytes, caps: FrameCaps) -> Any:
         return _restore_arrays(json.loads(header), arrays)
     except ProtocolError:
         raise
-    except (ValueError, TypeError, KeyError, RecursionError, MemoryError, safetensors.SafetensorError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        RecursionError,
+        MemoryError,
+        safetensors.SafetensorError,
+    ) as error:
         raise ProtocolError(f"a frame that cannot be read: {error}") from error
 
 

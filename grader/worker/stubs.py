@@ -1,7 +1,8 @@
 """Offline stand-ins for logging packages that students import but a grader has no use for.
 
 A stand-in is only given for a package of `STUBBED` that is not installed. Every attribute of it exists, can be called
-with anything, used as a context manager, and gives itself back, so that `wandb.init(...).log(...)` runs and logs nothing.
+with anything, used as a context manager, and gives itself back, so that `wandb.init(...).log(...)` runs
+and logs nothing.
 """
 
 import importlib.abc
@@ -17,7 +18,7 @@ STUBBED = frozenset({"wandb", "tensorboard", "tensorboardX", "neptune", "mlflow"
 class _Nothing(types.ModuleType):
     """A module whose every attribute is another one like it."""
 
-    __path__: list[str] = []
+    __path__: list[str] = []  # noqa: RUF012 - makes it a package, nobody adds to it
     __version__ = "999.0"
 
     def __getattr__(self, name: str) -> Any:

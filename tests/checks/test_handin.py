@@ -1,5 +1,7 @@
 """The hand-in: what was sent, and what a program can tell of the report."""
 
+from typing import Any
+
 from grader.checking import Subject, fail
 from grader.intake import brought_data_or_weights
 from grader.records import Submission
@@ -26,25 +28,35 @@ def test_layout(submission: Submission) -> None:
         fail("The hand-in is not complete.", expected=", ".join(NEEDED), found=f"missing: {', '.join(missing)}")
 
 
+def read_report(student: Subject, submission: Submission) -> dict[str, Any]:
+    """What a program can tell of the report; a failure if there is none that can be read."""
+    if "report.pdf" not in submission.files:
+        fail(
+            "Not submitted: report.pdf is missing.",
+            expected="report.pdf beside train.py",
+            found="no such file",
+        )
+    report = student.handin_report()
+    if report["problem"] is not None:
+        fail(f"report.pdf cannot be read: {report['problem']}.")
+    return report
+
+
 def test_report_is_pdf(student: Subject, submission: Submission) -> None:
     """`report.pdf` is there and is a PDF that can be read."""
-    if "report.pdf" not in submission.files:
-        fail("Not submitted: report.pdf is missing.", expected="report.pdf beside train.py", found="no such file")
-    problem = student.handin_report()["problem"]
-    if problem is not None:
-        fail(f"report.pdf cannot be read: {problem}.")
+    read_report(student, submission)
 
 
-def test_report_length(student: Subject) -> None:
+def test_report_length(student: Subject, submission: Submission) -> None:
     """The report has 3 to 4 pages."""
-    pages = student.handin_report()["pages"]
+    pages = read_report(student, submission)["pages"]
     if pages not in PAGES:
         fail("The report's length is not as asked for.", expected="3 to 4 pages", found=f"{pages} pages")
 
 
-def test_report_pictures(student: Subject) -> None:
+def test_report_pictures(student: Subject, submission: Submission) -> None:
     """At least one page of the report shows a plot or a picture."""
-    if student.handin_report()["drawn"] == 0:
+    if read_report(student, submission)["drawn"] == 0:
         fail("No page of the report has a plot or a picture.", expected="curves and masks", found="text only")
 
 

@@ -61,13 +61,11 @@ def judge(student: Subject, batches: Sequence[tuple[Labels, Labels]], classes: i
     """Update with all batches, and compare the mIoU with the handout's formula."""
     steps = [update(*batch, classes, seed=number) for number, batch in enumerate(batches)]
     (reading,) = student.metrics_run(classes=classes, steps=[*steps, READ])
-    expect_close(
-        reading["miou"], mean_iou(batches, classes), ROUNDING, message, example=show(batches, classes)
-    )
+    expect_close(reading["miou"], mean_iou(batches, classes), ROUNDING, message, example=show(batches, classes))
 
 
 @st.composite
-def label_maps(draw: st.DrawFn, labels: Sequence[int], images: int = 1, every: bool = False) -> Labels:
+def label_maps(draw: st.DrawFn, labels: Sequence[int], images: int = 1, *, every: bool = False) -> Labels:
     """Label maps (b, h, w) out of `labels`; with `every`, each label occurs."""
     least = len(labels) if every else 1
     width = draw(st.integers(1, 4))
@@ -95,9 +93,10 @@ def test_perfect_prediction(student: Subject, classes: int, data: st.DataObject)
 
 
 def test_worked_example(student: Subject) -> None:
-    """The example of the handout, three classes and ten pixels, gives the value that is worked out there."""
-    predicted = np.array([[[0, 0, 1, 1, 1], [2, 2, 2, 0, 2]]])
-    target = np.array([[[0, 0, 0, 1, 1], [2, 2, 2, 2, 1]]])
+    """The worked example of the handout, three classes on 4 x 4 pixels, gives the value that is worked out there."""
+    confusion = [[6, 1, 1], [0, 4, 0], [2, 1, 1]]
+    pairs = [(p, t) for t, row in enumerate(confusion) for p, count in enumerate(row) for _ in range(count)]
+    predicted, target = (np.array(side).reshape(1, 4, 4) for side in zip(*pairs, strict=True))
     judge(student, [(predicted, target)], 3, "The handout's worked example gives another value.")
 
 
@@ -184,7 +183,12 @@ def test_text(student: Subject, rng: np.random.Generator) -> None:
 
 
 def expect_rejection(
-    student: Subject, prediction: NDArray[Any], target: NDArray[Any], error: str, example: str, as_list: str | None = None
+    student: Subject,
+    prediction: NDArray[Any],
+    target: NDArray[Any],
+    error: str,
+    example: str,
+    as_list: str | None = None,
 ) -> None:
     """Fail unless updating a three-class metric raises `error` on purpose."""
     answer = student.metrics_rejection(classes=3, prediction=prediction, target=target, as_list=as_list)

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from grader.checking import Subject, Tolerance, expect_close, fail
 
 FORWARD = Tolerance(1e-4, 1e-4, "float32 in another order of summation: off by about 1e-6 of the largest value")
-BACKWARD = Tolerance(1e-4, 1e-3, "gradients sum over all tokens, which costs about one digit more than the forward pass")
+BACKWARD = Tolerance(
+    1e-4, 1e-3, "gradients sum over all tokens, which costs about one digit more than the forward pass"
+)
 
 SEEDS = 1 << 31
 ORDER = [0, 1, 2, 3]
@@ -32,7 +34,14 @@ def normal(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
 
 def block_case(rng: np.random.Generator, sr_ratio: int, size: list[int], **more: Any) -> dict[str, Any]:
     """Arguments of a block probe: a small block, new weights, and tokens of an H x W map."""
-    config = {"dim": DIMENSION, "num_heads": 2, "mlp_ratio": 4.0, "qkv_bias": True, "sr_ratio": sr_ratio, **more}
+    config = {
+        "dim": DIMENSION,
+        "num_heads": 2,
+        "mlp_ratio": 4.0,
+        "qkv_bias": True,
+        "sr_ratio": sr_ratio,
+        **more,
+    }
     tokens = normal(rng, 3, size[0] * size[1], DIMENSION)
     return {"config": config, "weights": int(rng.integers(SEEDS)), "x": tokens, "size": size}
 
@@ -51,7 +60,10 @@ def test_block_gradients(student: Subject, reference: Subject, rng: np.random.Ge
     """In training mode a gradient reaches every parameter of the block and its input, and is the right one."""
     for choice in BLOCKS:
         case = block_case(rng, **choice)
-        found, expected = student.segformer_block_gradients(**case), reference.segformer_block_gradients(**case)
+        found, expected = (
+            student.segformer_block_gradients(**case),
+            reference.segformer_block_gradients(**case),
+        )
         expect_gradients(found, expected)
 
 
@@ -74,7 +86,11 @@ def test_block_drop_path(student: Subject, reference: Subject, rng: np.random.Ge
     expected = np.stack(reference.segformer_block_branches(**case, scales=scales))
     output = student.segformer_block(**case, training=True)
     if output.shape != expected.shape[1:]:
-        fail("In training the output has another shape.", expected=str(expected.shape[1:]), found=str(output.shape))
+        fail(
+            "In training the output has another shape.",
+            expected=str(expected.shape[1:]),
+            found=str(output.shape),
+        )
     gaps = np.abs(expected - output).max(axis=(2, 3))
     kinds = np.argmin(gaps, axis=0)
     strange = int((gaps.min(axis=0) > FORWARD.absolute + FORWARD.relative * np.abs(expected).max()).sum())
@@ -124,7 +140,11 @@ def test_patch_embed_output(student: Subject, reference: Subject, rng: np.random
     """The tokens of an image, their order and their map's size are right, for images of any size."""
     for kernel, stride, height, width in ((5, 2, 64, 64), (3, 2, 18, 30), (3, 2, 15, 9), (7, 4, 32, 20)):
         config = {"img_size": 64, "patch_size": kernel, "stride": stride, "in_chans": 3, "embed_dim": 8}
-        case = {"config": config, "weights": int(rng.integers(SEEDS)), "images": normal(rng, 2, 3, height, width)}
+        case = {
+            "config": config,
+            "weights": int(rng.integers(SEEDS)),
+            "images": normal(rng, 2, 3, height, width),
+        }
         found, expected = student.segformer_patch_embed(**case), reference.segformer_patch_embed(**case)
         example = f"patch_size={kernel}, stride={stride}, images of {height} x {width}"
         if found["size"] != expected["size"]:
@@ -171,14 +191,24 @@ def test_head_levels(student: Subject, rng: np.random.Generator) -> None:
 def test_layout(student: Subject, reference: Subject) -> None:
     """State dict and numbers of parameters are those of the handout, so that pre-trained weights fit."""
     for classes, parameters in ((3, 3_712_867), (19, 3_716_979)):
-        found, expected = student.segformer_layout(classes=classes), reference.segformer_layout(classes=classes)
+        found, expected = (
+            student.segformer_layout(classes=classes),
+            reference.segformer_layout(classes=classes),
+        )
         network = f"SegFormer({classes})"
         if found["shapes"] != expected["shapes"]:
-            fail(f"The state dict of {network} is another one.", **describe_layout(found["shapes"], expected["shapes"]))
+            fail(
+                f"The state dict of {network} is another one.",
+                **describe_layout(found["shapes"], expected["shapes"]),
+            )
         for what, number in (("parameters", parameters), ("encoder", 3_317_088)):
             if found[what] != number:
                 name = network if what == "parameters" else f"the encoder of {network}"
-                fail(f"The number of parameters of {name} is wrong.", expected=f"{number:,}", found=f"{found[what]:,}")
+                fail(
+                    f"The number of parameters of {name} is wrong.",
+                    expected=f"{number:,}",
+                    found=f"{found[what]:,}",
+                )
 
 
 def describe_layout(found: dict[str, list[int]], expected: dict[str, list[int]]) -> dict[str, str]:
@@ -196,7 +226,11 @@ def describe_layout(found: dict[str, list[int]], expected: dict[str, list[int]])
 def test_network_output(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
     """The scores of the whole network are right and have the size of the image, for square images and others."""
     for classes, height, width in ((3, 64, 64), (19, 48, 80)):
-        case = {"classes": classes, "weights": int(rng.integers(SEEDS)), "images": normal(rng, 2, 3, height, width)}
+        case = {
+            "classes": classes,
+            "weights": int(rng.integers(SEEDS)),
+            "images": normal(rng, 2, 3, height, width),
+        }
         found = student.segformer_network(**case, order=ORDER)
         expected = reference.segformer_network(**case, order=ORDER)
         if not matches(found, expected) and not any(

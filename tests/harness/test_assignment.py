@@ -216,9 +216,7 @@ def script_defaults(script: str) -> dict[str, str]:
     source = (REFERENCE / script).read_text(encoding="utf-8")
     shared = (REFERENCE / "dlvc" / "cli.py").read_text(encoding="utf-8")
     defaults = arguments_in(shared) | arguments_in(source)
-    written = {
-        flag: f"`{value}`" if isinstance(value, str) else str(value) for flag, value in defaults.items()
-    }
+    written = {flag: f"`{value}`" if isinstance(value, str) else str(value) for flag, value in defaults.items()}
     if script == "train_segformer.py":
         pets, streets = (assigned(source, "DEFAULTS")[name] for name in ("oxford", "city"))
         for key in pets:
