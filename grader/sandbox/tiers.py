@@ -99,9 +99,9 @@ def plan(isolation: Isolation, submission: Path, scratch: Path, limits: Limits, 
     """
     if isolation is Isolation.BUBBLEWRAP:
         return _bubblewrap(submission, limits, uid)
-    own_user = isolation is Isolation.LANDLOCK and os.geteuid() == 0 and _reachable_for_others()
+    own_user = os.geteuid() == 0 and _reachable_for_others()
     drop: tuple[str, ...] = ()
-    if os.geteuid() == 0 and isolation is Isolation.LANDLOCK:
+    if os.geteuid() == 0:
         drop = _unprivileged(uid) if own_user else _without_capabilities()
         os.chown(scratch, uid if own_user else 0, -1)
     return Plan(

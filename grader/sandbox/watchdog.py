@@ -1,76 +1,51 @@
-"""The memory limit of a whole process tree.
+"""The limits of a whole process tree, which no resource limit covers: its memory and its number of processes.
 
-No resource limit covers a tree, so a thread of the trusted process looks at it ten times a second. Proportional memory
-(PSS) is the fair measure, since the children share torch with their zygote, but costs a walk over page tables. Resident
-memory is cheap and never less than PSS, so PSS is only asked for when the sum of resident memory is over the limit.
+A thread of the trusted process looks at the tree ten times a second. The number of processes has a resource limit of its
+own, but the kernel does not apply it to root.
 """
 
 import threading
 
-import psutil
+from grader.sandbox.limits import MIB, Limits
+from grader.sandbox.processes import descendants, kill_tree, memory
 
 INTERVAL_SECONDS = 0.1
 
 
 class Watchdog:
-    """Watch the tree below a process and kill all of it when its memory is over the limit.
+    """Watch the tree below a process and kill all of it when it is over a limit.
+
+    `exceeded` is None, or the kind of limit and a sentence that names the limit and what was reached.
 
     Args:
-        pid: the root of the tree.
-        limit: bytes of proportional memory.
+        root: the process whose descendants are watched.
+        limits: of which memory and processes count.
     """
 
-    def __init__(self, pid: int, limit: int) -> None:
-        self.exceeded: int | None = None
-        self._root = pid
-        self._limit = limit
+    def __init__(self, root: int, limits: Limits) -> None:
+        self.exceeded: tuple[str, str] | None = None
+        self._root = root
+        self._limits = limits
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name=f"memory of {pid}", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name=f"limits of {root}", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Stop watching."""
         self._stopped.set()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(INTERVAL_SECONDS):
-            used = tree_memory(self._root, self._limit)
-            if used > self._limit:
-                self.exceeded = used
-                self._kill()
-                return
+        while self.exceeded is None and not self._stopped.wait(INTERVAL_SECONDS):
+            self.exceeded = self._look()
+        if self.exceeded is not None:
+            kill_tree(self._root)
 
-    def _kill(self) -> None:
-        for member in _tree(self._root):
-            try:
-                member.kill()
-            except psutil.Error:
-                continue
-
-
-def _tree(root: int) -> list[psutil.Process]:
-    try:
-        process = psutil.Process(root)
-        return [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return []
-
-
-def tree_memory(root: int, enough: int) -> int:
-    """Bytes that a process tree uses: its resident sum if that is at most `enough`, else its proportional sum."""
-    members = _tree(root)
-    resident = sum(_bytes(member, proportional=False) for member in members)
-    if resident <= enough:
-        return resident
-    return sum(_bytes(member, proportional=True) for member in members)
-
-
-def _bytes(process: psutil.Process, *, proportional: bool) -> int:
-    try:
-        if proportional:
-            return int(process.memory_full_info().pss)
-        return int(process.memory_info().rss)
-    except (psutil.Error, AttributeError):
-        return 0
+    def _look(self) -> tuple[str, str] | None:
+        limits, family = self._limits, descendants(self._root)
+        if len(family) > limits.processes:
+            return "processes", f"Ran {len(family)} processes at once, over the limit of {limits.processes}."
+        used, allowed = memory(family, limits.memory_mib * MIB), limits.memory_mib * MIB
+        if used > allowed:
+            return "memory", f"Used {used / MIB:.0f} MiB of memory, over the limit of {limits.memory_mib} MiB."
+        return None

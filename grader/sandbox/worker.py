@@ -13,18 +13,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import psutil
 from pydantic import ValidationError
 
 from grader.errors import GraderFault
 from grader.records import Isolation, Record
-from grader.sandbox.limits import MIB, Limits
+from grader.sandbox.limits import Limits
+from grader.sandbox.processes import kill_tree
 from grader.sandbox.tiers import ENVIRONMENT, FIRST_WORKER_UID, plan
 from grader.sandbox.watchdog import Watchdog
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps, FrameTimeout, ProtocolError
 
 REAP_SECONDS = 5.0
-KILL_ROUNDS = 50
 TEXT_LENGTH = 8000
 _uids = itertools.count(FIRST_WORKER_UID)
 
@@ -56,7 +55,7 @@ class WorkerLost(BaseException):
     would otherwise try to shrink the example that killed the worker.
 
     Args:
-        kind: `time`, `memory`, `signal`, `exit`, `garbage`.
+        kind: `time`, `memory`, `processes`, `signal`, `exit`, `garbage`.
         message: what happened, naming the limit and its value.
     """
 
@@ -190,7 +189,7 @@ class Worker:
             "threads": 1,
         }
         self._control.send(settings, time.monotonic() + self.limits.start_seconds)
-        self._watchdog = Watchdog(self._process.pid, self.limits.memory_mib * MIB)
+        self._watchdog = Watchdog(self._process.pid, self.limits)
 
     def wait_ready(self) -> dict[str, Any]:
         """Wait until the zygote has imported torch; what it told of its versions.
@@ -208,9 +207,9 @@ class Worker:
         return self._ready
 
     def _why_not(self, error: Exception) -> str:
-        self.stop()
         self._start_log.seek(0)
         tail = self._start_log.read()[-TEXT_LENGTH:].decode(errors="replace").strip()
+        self.stop()
         return tail or str(error) or type(error).__name__
 
     @contextmanager
@@ -220,8 +219,8 @@ class Worker:
         try:
             yield Session(self, channel, log, seed)
         finally:
-            channel.close()
             self.end_child(patient=False)
+            channel.close()
 
     def _fork(self) -> tuple[Channel, bytearray]:
         """Fork, on a new zygote if the last one is gone."""
@@ -272,10 +271,8 @@ class Worker:
         """Say how the child ended, once its channel has closed."""
         self.end_child(patient=True)
         if self._watchdog is not None and self._watchdog.exceeded:
-            reached = self._watchdog.exceeded / MIB
-            limit = self.limits.memory_mib
             self.stop()
-            return WorkerLost("memory", f"Used {reached:.0f} MiB of memory, over the limit of {limit} MiB.")
+            return WorkerLost(*self._watchdog.exceeded)
         status = self._last_status
         if status is None:
             return WorkerLost("exit", "The process ended without an answer and took its parent with it.")
@@ -297,6 +294,7 @@ class Worker:
         self._control.close()
         kill_tree(process.pid)
         process.wait()
+        self._start_log.close()
 
 
 def _usual_cause(name: str) -> str:
@@ -307,21 +305,3 @@ def _usual_cause(name: str) -> str:
         "SIGXFSZ": " (a file over the size limit)",
     }
     return causes.get(name, "")
-
-
-def kill_tree(pid: int) -> None:
-    """Kill a process and all its descendants, youngest generation included, until none is left."""
-    for _ in range(KILL_ROUNDS):
-        try:
-            family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return
-        alive = [member for member in family if member.status() != psutil.STATUS_ZOMBIE]
-        if not alive:
-            return
-        for member in reversed(alive):
-            try:
-                member.kill()
-            except psutil.NoSuchProcess:
-                continue
-        psutil.wait_procs(alive, timeout=0.2)

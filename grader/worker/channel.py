@@ -108,6 +108,8 @@ def _arrays(payload: bytes, caps: FrameCaps) -> dict[str, np.ndarray]:
     if length > min(caps.index_bytes, len(payload) - start):
         raise ProtocolError(f"an index of {length} bytes is over the cap")
     index = json.loads(payload[start : start + length])
+    if not isinstance(index, dict):
+        raise ProtocolError("an index that is no table")
     if len(index) > caps.arrays:
         raise ProtocolError(f"{len(index)} arrays in a frame are over the cap of {caps.arrays}")
     for name, entry in index.items():
@@ -148,6 +150,7 @@ class Channel:
         self._caps = caps
         self._log = log
         self._on_log = on_log
+        self._log_ended = False
         sock.setblocking(False)
         if log is not None:
             log.setblocking(False)
@@ -194,7 +197,7 @@ class Channel:
         """Return when the socket is ready; drain the log meanwhile."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._sock, event)
-            if self._log is not None:
+            if self._log is not None and not self._log_ended:
                 selector.register(self._log, selectors.EVENT_READ)
             while True:
                 ready = selector.select(max(0.0, deadline - time.monotonic()))
@@ -202,7 +205,7 @@ class Channel:
                     raise FrameTimeout
                 if any(key.fileobj is self._log for key, _ in ready) and not self.drain_log():
                     selector.unregister(self._log)  # type: ignore[arg-type]
-                    self._log = None
+                    self._log_ended = True
                 if any(key.fileobj is self._sock for key, _ in ready):
                     return
                 if time.monotonic() >= deadline:
@@ -210,7 +213,7 @@ class Channel:
 
     def drain_log(self) -> bool:
         """Read one piece of what waits in the log; False when it is closed for good."""
-        if self._log is None or self._on_log is None:
+        if self._log is None or self._on_log is None or self._log_ended:
             return False
         try:
             piece = self._log.recv(CHUNK)
@@ -222,5 +225,7 @@ class Channel:
         return bool(piece)
 
     def close(self) -> None:
-        """Close the socket; the other end then reads an end of file."""
+        """Close the socket, and the log; the other end then reads an end of file."""
         self._sock.close()
+        if self._log is not None:
+            self._log.close()

@@ -1,0 +1,67 @@
+"""A worker's tree of processes, seen from outside: who is in it, what it uses, and how all of it is ended."""
+
+import psutil
+
+KILL_ROUNDS = 200
+SETTLE_SECONDS = 0.05
+
+
+def descendants(root: int) -> list[psutil.Process]:
+    """Every living process below `root`, parents before their children; zombies are dead and do not count."""
+    try:
+        below = psutil.Process(root).children(recursive=True)
+    except psutil.Error:
+        return []
+    return [process for process in below if _alive(process)]
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
+
+
+def memory(processes: list[psutil.Process], enough: int) -> int:
+    """Bytes that processes use together: their resident sum if that is at most `enough`, else their proportional sum.
+
+    Proportional memory (PSS) is the fair measure, since children share torch with their zygote, but it costs a walk
+    over page tables. Resident memory is cheap and never less, so below the limit it decides alone.
+    """
+    resident = sum(_bytes(process, proportional=False) for process in processes)
+    if resident <= enough:
+        return resident
+    return sum(_bytes(process, proportional=True) for process in processes)
+
+
+def _bytes(process: psutil.Process, *, proportional: bool) -> int:
+    try:
+        return int(process.memory_full_info().pss if proportional else process.memory_info().rss)
+    except (psutil.Error, AttributeError):
+        return 0
+
+
+def kill_tree(root: int) -> None:
+    """Kill every process below `root` until none is left, then `root` itself.
+
+    The root comes last: as long as it lives, orphans come back to it (it is a subreaper, or the first process of a pid
+    namespace), so that nothing gets out of sight.
+    """
+    for _ in range(KILL_ROUNDS):
+        family = descendants(root)
+        if not family:
+            break
+        for member in family:
+            _kill(member)
+        psutil.wait_procs(family, timeout=SETTLE_SECONDS)
+    try:
+        _kill(psutil.Process(root))
+    except psutil.NoSuchProcess:
+        return
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return
