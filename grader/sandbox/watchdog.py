@@ -1,7 +1,7 @@
 """The limits of a whole process tree, which no resource limit covers: its memory and its number of processes.
 
-A thread of the trusted process looks at the tree ten times a second. The number of processes has a resource limit of its
-own, but the kernel does not apply it to root.
+A thread of the trusted process looks at the tree ten times a second. The number of processes has a resource limit of
+its own, but the kernel does not apply it to root.
 """
 
 import threading

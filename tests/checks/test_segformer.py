@@ -4,7 +4,7 @@ Both workers draw the same strong weights from a seed, so layers that are equal 
 judged by itself; the whole network is only judged when its pieces are right, so that no mistake costs twice.
 """
 
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ BACKWARD = Tolerance(
 SEEDS = 1 << 31
 ORDER = [0, 1, 2, 3]
 DIMENSION = 16
+SAMPLES = 128
 BLOCKS = (
     {"sr_ratio": 1, "size": [4, 4]},
     {"sr_ratio": 2, "size": [4, 6]},
@@ -81,38 +82,31 @@ def expect_gradients(found: dict[str, NDArray[Any]], expected: dict[str, NDArray
 def test_block_drop_path(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
     """In training, attention and MLP branch of each sample are dropped independently of each other."""
     case = block_case(rng, sr_ratio=1, size=[2, 2], drop_path=0.5)
-    case["x"] = normal(rng, 128, 4, DIMENSION)
-    scales = [[attention, mlp] for attention in (0.0, 2.0) for mlp in (0.0, 2.0)]
-    expected = np.stack(reference.segformer_block_branches(**case, scales=scales))
+    case["x"] = normal(rng, SAMPLES, 4, DIMENSION)
+    factors = list(product((0.0, 1.0, 2.0), repeat=2))
+    expected = np.stack(reference.segformer_block_branches(**case, scales=factors))
     output = student.segformer_block(**case, training=True)
     if output.shape != expected.shape[1:]:
-        fail(
-            "In training the output has another shape.",
-            expected=str(expected.shape[1:]),
-            found=str(output.shape),
-        )
+        fail("In training the output has another shape.", expected=str(expected.shape[1:]), found=str(output.shape))
     gaps = np.abs(expected - output).max(axis=(2, 3))
-    kinds = np.argmin(gaps, axis=0)
-    strange = int((gaps.min(axis=0) > FORWARD.absolute + FORWARD.relative * np.abs(expected).max()).sum())
-    seen = sorted({tuple(value > 0 for value in scales[kind]) for kind in kinds}) if not strange else []
-    if strange or len(seen) < len(scales):
+    explained = gaps.min(axis=0) <= FORWARD.absolute + FORWARD.relative * np.abs(expected).max()
+    seen = {factors[kind] for kind in np.argmin(gaps, axis=0)[explained]}
+    if not explained.all() or seen != set(product((0.0, 2.0), repeat=2)):
         fail(
             "With drop_path=0.5 the branches are not dropped as they should be in training.",
-            expected="for each sample by itself: both branches, one of them, or none, each kept one scaled by 2",
-            found=describe_drops(seen, strange),
-            example="128 equal blocks of 4 tokens in training mode, drop_path=0.5",
+            expected="in half of the samples a branch is left out, in the others it is doubled; each branch by itself",
+            found=describe_drops(seen) if explained.all() else "outputs that leaving out branches cannot give",
+            example=f"{SAMPLES} samples of 4 tokens in training mode",
         )
 
 
-def describe_drops(seen: list[tuple[bool, ...]], strange: int) -> str:
-    """Say which of the branches were ever dropped."""
-    if strange:
-        return f"{strange} of 128 samples are none of these four"
-    names = ("the attention branch", "the MLP branch")
-    return "; ".join(
-        f"{name} is {'sometimes' if len(values) == 2 else 'never' if values == {True} else 'always'} dropped"
-        for name, values in ((name, {kept[i] for kept in seen}) for i, name in enumerate(names))
-    )
+def describe_drops(seen: set[tuple[float, ...]]) -> str:
+    """Say what became of each branch."""
+    words = {(0.0, 2.0): "as it should be", (1.0,): "never dropped", (2.0,): "always doubled", (0.0,): "always dropped"}
+    factors = [tuple(sorted({kept[branch] for kept in seen})) for branch in (0, 1)]
+    said = [words.get(values, f"multiplied by {values}") for values in factors]
+    together = " (but both are always dropped together)" if said[0] == said[1] == "as it should be" else ""
+    return f"attention branch: {said[0]}; MLP branch: {said[1]}{together}"
 
 
 def test_patch_embed_grid(student: Subject) -> None:

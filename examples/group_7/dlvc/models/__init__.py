@@ -1,0 +1,1 @@
+"""SegFormer: its encoder, its decoder, and a wrapper that saves and loads segmentation networks."""

@@ -1,0 +1,245 @@
+"""The whole product, by command line: a submission in, reports and an exit code out."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from grader.records import Status
+from tests.harness.command import ROOT, environment, grader, only_gradesheet, with_status
+from tests.harness.handin import without_markers
+
+
+@pytest.fixture(scope="module")
+def packed_reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reference as a group hands it in."""
+    target = tmp_path_factory.mktemp("packed") / "group_0.zip"
+    result = grader("pack", ROOT / "reference", "--output", target)
+    assert result.returncode == 0, result.stderr
+    return target
+
+
+def test_the_packed_reference_gets_every_automatic_point(packed_reference: Path, tmp_path: Path) -> None:
+    """The solution passes every check, nothing is open but the tutor's items, and the exit code is 0."""
+    result = grader(packed_reference, "--output", tmp_path)
+    assert result.returncode == 0, result.stdout
+    sheet = only_gradesheet(tmp_path)
+    assert sheet.points.earned == sheet.points.possible > 0
+    assert {path.name for path in (tmp_path / "group_0").iterdir()} == {"gradesheet.json", "report.html", "junit.xml"}
+
+
+def test_the_untouched_starter_earns_only_what_it_provides(tmp_path: Path) -> None:
+    """Every open task is worth 0 and told as not written yet; what the starter gives passes; the exit code is 1."""
+    result = grader("check", "--output", tmp_path)
+    assert result.returncode == 1, result.stderr
+    sheet = only_gradesheet(tmp_path)
+    assert with_status(sheet, Status.PASSED) == ["segformer.checkpoint", "handin.no_data"]
+    open_tasks = [item for item in sheet.items if item.part in ("metrics", "segformer")]
+    assert all(item.outcome.not_started for item in open_tasks if item.check != "segformer.checkpoint")
+    assert sheet.points.open == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_the_example_loses_exactly_its_two_mistakes(tmp_path: Path) -> None:
+    """`examples/group_7` has two mistakes and loses the points of two checks."""
+    result = grader(ROOT / "examples" / "group_7", "--output", tmp_path)
+    assert result.returncode == 1, result.stderr
+    sheet = only_gradesheet(tmp_path)
+    assert with_status(sheet, Status.FAILED) == ["metrics.absent_classes", "segformer.block_drop_path"]
+    assert (sheet.points.lost, sheet.points.open) == (4, 0)
+
+
+def test_the_same_zip_and_seed_give_the_same_gradesheet(tmp_path: Path) -> None:
+    """Two runs differ in nothing but their timings."""
+    sheets = []
+    for number in ("first", "second"):
+        grader(ROOT / "examples" / "group_7", "--output", tmp_path / number, "--seed", "11")
+        sheets.append(only_gradesheet(tmp_path / number).model_dump(exclude={"timings"}))
+    assert sheets[0] == sheets[1]
+    assert sheets[0]["seed"] == 11
+
+
+def test_the_trusted_process_imports_neither_torch_nor_a_submission(packed_reference: Path, tmp_path: Path) -> None:
+    """After a whole grading, torch, the submission and the solution are not among the imported modules."""
+    script = (
+        "import sys\n"
+        "from grader.__main__ import main\n"
+        f"code = main([{str(packed_reference)!r}, '--output', {str(tmp_path)!r}])\n"
+        "import json\n"
+        "print(json.dumps([code, sorted({name.partition('.')[0] for name in sys.modules})]))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+        timeout=240,
+        check=True,
+    )
+    code, modules = json.loads(result.stdout.splitlines()[-1])
+    assert code == 0
+    assert not {"torch", "torchvision", "safetensors.torch", "dlvc", "reference", "student"} & set(modules)
+
+
+def copy_of_reference(target: Path) -> Path:
+    """The reference in a folder that may be changed."""
+    return Path(shutil.copytree(ROOT / "reference", target, ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def slow_metric(folder: Path, condition: str) -> Path:
+    """A copy of the reference whose metric sleeps for a minute where a condition holds."""
+    copy = copy_of_reference(folder / "group_9")
+    metrics = copy / "dlvc" / "metrics.py"
+    sleep = f"        if {condition}:\n            import time\n            time.sleep(60)\n"
+    text = metrics.read_text()
+    marker = '        for name, value in (("prediction", prediction), ("target", target)):\n'
+    assert marker in text
+    metrics.write_text(text.replace(marker, sleep + marker))
+    return copy
+
+
+def test_a_metric_that_needs_minutes_costs_only_its_own_points(tmp_path: Path) -> None:
+    """Checks that run into a time limit fail with that reason; every other item is graded."""
+    source = slow_metric(tmp_path, "True")
+    result = grader(source, "--output", tmp_path / "out", "--call-seconds", "0.5")
+    assert result.returncode == 1, result.stderr
+    sheet = only_gradesheet(tmp_path / "out")
+    failed = [item for item in sheet.items if item.outcome.status is Status.FAILED]
+    assert {item.part for item in failed} == {"metrics"}
+    assert all("No answer within 0.5 s" in item.outcome.finding.message for item in failed)
+    assert sheet.points.earned == sum(i.points.possible for i in sheet.items if i.part != "metrics")
+
+
+def test_what_was_graded_before_an_interrupt_is_kept(tmp_path: Path) -> None:
+    """Ctrl-C ends with code 130 and a gradesheet of the checks that had ended, the others unscored."""
+    source = slow_metric(tmp_path, "len(self.classes) == 19")
+    command = [sys.executable, "-m", "grader", str(source), "--output", str(tmp_path / "out"), "--call-seconds", "50"]
+    command += ["--check-seconds", "50"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+        wait_for_a_long_check(process.pid)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    sheet = only_gradesheet(tmp_path / "out")
+    assert not sheet.complete
+    passed, unscored = with_status(sheet, Status.PASSED), with_status(sheet, Status.UNSCORED)
+    assert "metrics.perfect_prediction" in passed
+    assert unscored[0] == "metrics.many_classes"
+    assert len(passed) + len(unscored) == len(sheet.items)
+    assert not psutil.Process().children(recursive=True)
+
+
+def wait_for_a_long_check(pid: int) -> None:
+    """Return once the same forked child has been running for two seconds: the sleeping metric."""
+    seen, since = set[int](), time.monotonic()
+    give_up = time.monotonic() + 120
+    while time.monotonic() < give_up:
+        workers = {p.pid: p.ppid() for p in psutil.Process(pid).children(recursive=True) if p.name() != "bwrap"}
+        leaves = {child for child, parent in workers.items() if parent in workers}
+        if not leaves or leaves != seen:
+            seen, since = leaves, time.monotonic()
+        elif time.monotonic() - since > 2:
+            return
+        time.sleep(0.1)
+    pytest.fail("no check ran for long")
+
+
+def zip_with(path: Path, names: dict[str, str]) -> Path:
+    """A zip of text files."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in names.items():
+            archive.writestr(name, text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "says"),
+    [
+        pytest.param(lambda d: d / "group_77.zip", 4, "There is no file or folder", id="no such file"),
+        pytest.param(lambda _: Path("chekc"), 4, "Did you mean 'check'?", id="a typo in a command"),
+        pytest.param(lambda d: _text(d / "a.zip", "hello"), 2, "a.zip", id="not a zip"),
+        pytest.param(lambda d: _text(d / "b.zip", ""), 2, "empty", id="an empty file"),
+        pytest.param(lambda d: zip_with(d / "c.zip", {}), 2, "c.zip", id="a zip of nothing"),
+        pytest.param(
+            lambda d: zip_with(d / "d.zip", {f"{g}/dlvc/{f}": "" for g in "ab" for f in ("metrics.py", "trainer.py")}),
+            2,
+            "a/dlvc",
+            id="two packages",
+        ),
+    ],
+)
+def test_bad_input_is_told_plainly(make: object, code: int, says: str, tmp_path: Path) -> None:
+    """One message, no traceback, the documented exit code, and no results."""
+    result = grader(make(tmp_path), "--output", tmp_path / "out")  # type: ignore[operator]
+    assert result.returncode == code
+    assert says in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.stderr
+    assert not list((tmp_path / "out").glob("*/*"))
+
+
+def _text(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_an_output_folder_that_cannot_be_written_is_told_before_grading(tmp_path: Path) -> None:
+    """A file where the folder should be ends the run with code 4 at once."""
+    blocked = _text(tmp_path / "blocked", "")
+    result = grader(ROOT / "examples" / "group_7", "--output", blocked / "results")
+    assert result.returncode == 4
+    assert "cannot be written to" in result.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("arguments", [["--seed", "x", "y.zip"], ["--no-such-option"], ["check", "--seed"]])
+def test_wrong_arguments_are_a_usage_error(arguments: list[str]) -> None:
+    """What cannot be parsed ends with code 4 and points to the help."""
+    result = grader(*arguments)
+    assert result.returncode == 4
+    assert "--help" in result.stderr
+
+
+def test_no_arguments_show_the_help() -> None:
+    """Called alone, the grader shows its commands and ends with the code of wrong usage."""
+    result = grader()
+    assert result.returncode == 4
+    assert "check" in result.stderr
+    assert "Exit codes" in result.stderr
+
+
+def test_the_help_is_shown_on_request() -> None:
+    """`--help` explains the commands and the exit codes, and is no error."""
+    result = grader("--help")
+    assert result.returncode == 0
+    assert "pack" in result.stdout
+
+
+def test_packing_leaves_out_what_does_not_belong(tmp_path: Path) -> None:
+    """`pack` makes a zip with one folder of the group's name, without weights and data."""
+    source = copy_of_reference(tmp_path / "mine")
+    (source / "weights.pth").write_bytes(b"\x80" * 100)
+    result = grader("pack", source, "--output", tmp_path / "group_3.zip")
+    assert result.returncode == 0, result.stderr
+    with zipfile.ZipFile(tmp_path / "group_3.zip") as archive:
+        names = archive.namelist()
+    assert "group_3/dlvc/metrics.py" in names
+    assert not [name for name in names if name.endswith(".pth") or not name.startswith("group_3/")]
+    assert "weights.pth" in result.stdout.replace("\n", " ")
+
+
+def test_the_example_is_the_reference_but_for_its_own_files() -> None:
+    """What the example's group did not write equals the reference, so that it does not fall behind."""
+    own = {"dlvc/metrics.py", "dlvc/models/mit_transformer.py", "dlvc/models/segformer_head.py"}
+    reference, example = ROOT / "reference", ROOT / "examples" / "group_7"
+    expected = {p.relative_to(reference): without_markers(p.read_text()) for p in reference.rglob("*.py")}
+    del expected[Path("__init__.py")]
+    found = {p.relative_to(example): p.read_text() for p in example.rglob("*.py")}
+    assert found.keys() == expected.keys()
+    assert {name.as_posix() for name in found if found[name] != expected[name]} == own
