@@ -50,10 +50,15 @@ READ, RESET = {"do": "read"}, {"do": "reset"}
 
 
 def show(batches: Sequence[tuple[Labels, Labels]], classes: int) -> str:
-    """Write label maps out as a student would draw them."""
-    lines = [f"{classes} classes, {len(batches)} update{'s' if len(batches) != 1 else ''}"]
-    for number, (predicted, target) in enumerate(batches, start=1):
-        lines.append(f"update {number}: predicted {predicted.tolist()}, target {target.tolist()}")
+    """Write label maps out side by side, as a student would draw them."""
+    lines = [f"{classes} classes"]
+    for number, pair in enumerate(batches, start=1):
+        for image, (predicted, target) in enumerate(zip(*pair, strict=True), start=1):
+            which = f"update {number}, image {image}" if len(batches) * len(pair[0]) > 1 else "one update, one image"
+            sides = [[" ".join(f"{label:>3}" for label in row) for row in side] for side in (predicted, target)]
+            width = max(len("predicted"), len(sides[0][0]))
+            rows = [("predicted", "target"), *zip(*sides, strict=True)]
+            lines += [f"{which}:", *(f"  {left:<{width}}   {right}" for left, right in rows)]
     return "\n".join(lines)
 
 
@@ -147,7 +152,7 @@ def test_reset(student: Subject, data: st.DataObject) -> None:
     before, after = data.draw(batch(3, range(3))), data.draw(batch(3, range(3)))
     steps = [update(*before, 3), RESET, update(*after, 3, seed=1), READ]
     (reading,) = student.metrics_run(classes=3, steps=steps)
-    example = f"first {show([before], 3)}\nthen reset(), then {show([after], 3)}"
+    example = f"{show([before], 3)}\nreset()\n{show([after], 3)}"
     message = "What was seen before reset() still counts."
     expect_close(reading["miou"], mean_iou([after], 3), ROUNDING, message, example=example)
 
