@@ -86,7 +86,7 @@ def _for_tutor(sheet: Gradesheet, rubric: Rubric, pen: Pen) -> Iterator[Renderab
     for item in in_state(sheet.items, State.FAILED):
         yield _detail(item, pen, lines=_TUTOR_LINES, source=f"{titles[item.part]} · {item.check}")
     if waiting := in_state(sheet.items, State.NOT_STARTED):
-        rows = [(State.NOT_STARTED, _brief(item, pen)) for item in waiting]
+        rows = [(State.NOT_STARTED, _brief(item.title, item.outcome.finding.message, pen)) for item in waiting]
         yield Group(pen.text("Not started yet", "bold"), pen.listing(rows))
     yield from _open(sheet, pen, groups=len(sheet.items), named=True)
     yield from _tutor_items(sheet.tutor_items, titles, pen)
@@ -179,12 +179,18 @@ def _rows(item: Item, lines: int) -> Iterator[tuple[str, str]]:
 
 
 def _also_failed(sheet: Gradesheet, shown: Item | None, pen: Pen) -> Iterator[RenderableType]:
-    """The other failures, a line or two each; hidden ones are counted only."""
+    """The other failures, a line or two each reason; hidden ones are counted only."""
     failed = in_state(sheet.items, State.FAILED)
     others = [item for item in failed if item is not shown and item.visibility is Visibility.VISIBLE]
     hidden = sum(item.visibility is Visibility.HIDDEN for item in failed)
-    rows: list[tuple[State | None, Text]] = [(State.FAILED, _brief(item, pen)) for item in others[:_STUDENT_ITEMS]]
-    if more := len(others) - len(rows):
+    reasons: dict[str, list[Item]] = {}
+    for item in others:
+        reasons.setdefault(item.outcome.finding.message, []).append(item)
+    groups = list(reasons.items())[:_STUDENT_ITEMS]
+    rows: list[tuple[State | None, Text]] = [
+        (State.FAILED, _brief(_titles(items, same_as=shown), message, pen)) for message, items in groups
+    ]
+    if more := len(others) - sum(len(items) for _, items in groups):
         rows.append((None, pen.text(f"… and {more} more in the report", "dim")))
     if hidden:
         rows.append((State.FAILED, pen.text(f"{counted(hidden, 'check')} hidden until grades are published")))
@@ -192,9 +198,16 @@ def _also_failed(sheet: Gradesheet, shown: Item | None, pen: Pen) -> Iterator[Re
         yield Group(pen.text("Also to fix", "bold"), pen.listing(rows))
 
 
-def _brief(item: Item, pen: Pen) -> Text:
-    room = max(2 * (pen.width - 8) - len(item.title), 80)
-    return pen.text(f"{item.title}: ") + pen.text(one_line(item.outcome.finding.message, chars=room), "dim")
+def _titles(items: list[Item], same_as: Item | None) -> str:
+    """Name the checks that failed for one reason, by the first of them."""
+    if same_as is not None and items[0].outcome.finding.message == same_as.outcome.finding.message:
+        return f"{counted(len(items), 'more check')} for the same reason"
+    return items[0].title + (f", and {len(items) - 1} more" if len(items) > 1 else "")
+
+
+def _brief(title: str, message: str, pen: Pen) -> Text:
+    room = max(2 * (pen.width - 8) - len(title), 80)
+    return pen.text(f"{title}: ") + pen.text(one_line(message, chars=room), "dim")
 
 
 def _open(sheet: Gradesheet, pen: Pen, *, groups: int, named: bool) -> Iterator[RenderableType]:
