@@ -53,27 +53,28 @@ def update_and_return(classes: int, prediction: torch.Tensor, target: torch.Tens
     return {"prediction": prediction, "target": target}
 
 
-def rejection(
-    classes: int, prediction: torch.Tensor, target: torch.Tensor, as_list: str | None = None
-) -> dict[str, Any]:
-    """Update with an input that the contract forbids, and tell what was raised.
+def reactions(classes: int, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Update a new metric with each input, some of which the contract forbids, and tell what was raised.
 
     Args:
         classes: number of classes.
-        prediction: scores.
-        target: labels.
-        as_list: "prediction" or "target" is handed over as nested lists in place of a tensor.
+        inputs: {"prediction": ..., "target": ...}; with "as_list", that one is handed over as nested lists.
 
     Returns:
-        `raised` (the type's name or None), `bases`, `message`, and `accident`: the source line if the error came from
-        an operation rather than from a `raise` or `assert`, else None.
+        For each input `raised` (the type's name or None), `bases`, `message`, and `accident`: the source line if the
+        error came from an operation rather than from a `raise` or `assert`, else None.
     """
-    metric = _metric(classes)
-    inputs: dict[str, Any] = {"prediction": prediction, "target": target}
+    return [_reaction(_metric(classes), **one) for one in inputs]
+
+
+def _reaction(
+    metric: Any, prediction: torch.Tensor, target: torch.Tensor, as_list: str | None = None
+) -> dict[str, Any]:
+    values: dict[str, Any] = {"prediction": prediction, "target": target}
     if as_list is not None:
-        inputs[as_list] = inputs[as_list].tolist()
+        values[as_list] = values[as_list].tolist()
     try:
-        metric.update(inputs["prediction"], inputs["target"])
+        metric.update(values["prediction"], values["target"])
     except NotImplementedError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer

@@ -120,10 +120,10 @@ def head(
 
 
 def head_gradients(
-    channels: list[int], width: int, classes: int, weights: int, maps: list[torch.Tensor]
+    channels: list[int], width: int, classes: int, weights: int, maps: list[torch.Tensor], order: list[int]
 ) -> list[torch.Tensor]:
     """Gradients of a head in training mode for each of its four input maps."""
-    module = _head(channels, width, classes, weights, [0, 1, 2, 3]).train()
+    module = _head(channels, width, classes, weights, order).train()
     without_dropout(module)
     for level in maps:
         level.requires_grad_()

@@ -14,7 +14,7 @@ What holds a worker in, strongest tier first (`tiers.py`; the gradesheet records
   submission; private /tmp and /dev; empty environment; no capabilities. Started as root, the worker runs as an
   unprivileged user of its own, in root's user namespace, since RLIMIT_NPROC does not bind root.
 * Landlock: the same process tree, but the kernel refuses every file outside a short list of readable folders and the
-  worker's own scratch folder, TCP, and signals to processes outside the check.
+  worker's own scratch folder, and signals to processes outside the check; a seccomp filter refuses new sockets.
 * none: nothing but the limits. Only for a folder of one's own, or by an explicit choice.
 
 In every tier: resource limits set before student code runs, a wall-clock limit for each call and each check taken by

@@ -33,8 +33,9 @@ class Limits(Record):
             "processes": self.processes + (0 if own_user else threads_of_this_user()),
             "files": self.files,
             "file_bytes": self.file_mib * MIB,
-            # Address space is no measure (CUDA maps far more than it uses); private data is close to what counts.
-            "data_bytes": 2 * self.memory_mib * MIB,
+            # Fails one huge allocation at once; what adds up is the watchdog's. Address space is no measure: CUDA maps
+            # far more than it uses.
+            "data_bytes": 4 * self.memory_mib * MIB,
         } | {"cpu_seconds": int(2 * cores * self.check_seconds) + 60}
 
 

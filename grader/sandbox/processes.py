@@ -1,9 +1,11 @@
 """A worker's tree of processes, seen from outside: who is in it, what it uses, and how all of it is ended."""
 
+import time
+
 import psutil
 
-KILL_ROUNDS = 200
-SETTLE_SECONDS = 0.05
+KILL_ROUNDS = 1000
+PAUSE_SECONDS = 0.005
 
 
 def descendants(root: int) -> list[psutil.Process]:
@@ -53,7 +55,7 @@ def kill_tree(root: int) -> None:
             break
         for member in family:
             _kill(member)
-        psutil.wait_procs(family, timeout=SETTLE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
     try:
         _kill(psutil.Process(root))
     except psutil.NoSuchProcess:

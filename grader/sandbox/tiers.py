@@ -22,6 +22,9 @@ HARNESS = Path(__file__).resolve().parents[2]
 WORKER_FILES = ("grader/__init__.py", "grader/worker", "grader/probes")
 WORKER_MAIN = "grader/worker/__main__.py"
 FIRST_WORKER_UID = 64000
+# Root's interpreter often lives below a folder that is closed to others. Without a mount namespace the worker's user
+# needs this capability to read it; what may be read at all is Landlock's to say.
+READ_ANY = "dac_read_search"
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 SYSTEM_FILES = (
     "/etc/alternatives",
@@ -56,7 +59,8 @@ class Plan:
         argv: the command, up to the control descriptor's number, which is appended.
         submission: where the worker finds the clean tree.
         scratch: where it may write.
-        landlock: paths to read and to write for `restrict_files`, None where bubblewrap does that work.
+        landlock: arguments of `restrict_files`, None where bubblewrap does that work.
+        filter: arguments of `restrict_calls`, None for no filter.
         own_user: the worker runs as a user that nobody else uses.
     """
 
@@ -64,6 +68,7 @@ class Plan:
     submission: str
     scratch: str
     landlock: dict[str, list[str]] | None
+    filter: dict[str, bool] | None
     own_user: bool
 
 
@@ -99,17 +104,16 @@ def plan(isolation: Isolation, submission: Path, scratch: Path, limits: Limits, 
     """
     if isolation is Isolation.BUBBLEWRAP:
         return _bubblewrap(submission, limits, uid)
-    own_user = os.geteuid() == 0 and _reachable_for_others()
-    drop: tuple[str, ...] = ()
-    if os.geteuid() == 0:
-        drop = _unprivileged(uid) if own_user else _without_capabilities()
-        os.chown(scratch, uid if own_user else 0, -1)
+    as_root = os.geteuid() == 0
+    if as_root:
+        os.chown(scratch, uid, uid)
     return Plan(
-        argv=(*drop, *worker_command(str(HARNESS / WORKER_MAIN))),
+        argv=(*(_unprivileged(uid, keep=READ_ANY) if as_root else ()), *worker_command(str(HARNESS / WORKER_MAIN))),
         submission=str(submission),
         scratch=str(scratch),
         landlock=_landlock_paths(submission, scratch) if isolation is Isolation.LANDLOCK else None,
-        own_user=own_user,
+        filter={"sockets": False} if isolation is Isolation.LANDLOCK else None,
+        own_user=as_root,
     )
 
 
@@ -132,6 +136,7 @@ def _bubblewrap(submission: Path, limits: Limits, uid: int) -> Plan:
         submission="/submission",
         scratch="/tmp",  # noqa: S108 - private to the sandbox
         landlock=None,
+        filter={"sockets": True},
         own_user=as_root,
     )
 
@@ -157,23 +162,16 @@ def _to_bind(path: str) -> bool:
     return Path(path).exists() and (path == "/usr" or not path.startswith("/usr/"))
 
 
-def _unprivileged(uid: int) -> tuple[str, ...]:
-    return ("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", *_dropped_capabilities())
+def _unprivileged(uid: int, keep: str = "") -> tuple[str, ...]:
+    """Become a user without privileges, for good.
 
-
-def _without_capabilities() -> tuple[str, ...]:
-    return ("setpriv", *_dropped_capabilities())
-
-
-def _dropped_capabilities() -> tuple[str, ...]:
-    return ("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs")
-
-
-def _reachable_for_others() -> bool:
-    """Whether a user without any rights could read the interpreter, its packages and the worker's code."""
-    folders = {Path(folder) for folder in (*python_folders(), str(HARNESS / "grader"))}
-    everyone = {parent for folder in folders for parent in (folder, *folder.parents)}
-    return all(folder.stat().st_mode & 0o001 for folder in everyone if folder.exists())
+    Args:
+        uid: the user and group id.
+        keep: a capability to keep, by its name.
+    """
+    kept = [f"--inh-caps=-all,+{keep}", f"--ambient-caps=-all,+{keep}", f"--bounding-set=-all,+{keep}"]
+    sets = kept if keep else ["--inh-caps=-all", "--bounding-set=-all"]
+    return ("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", *sets, "--no-new-privs")
 
 
 def _landlock_paths(submission: Path, scratch: Path) -> dict[str, list[str]]:
@@ -231,7 +229,8 @@ def why_unavailable(tier: Isolation) -> str | None:
 
 
 _LANDLOCK_PROBE = """
-from landlock import FSAccess, Ruleset
+import pyseccomp
+from landlock import Ruleset
 Ruleset().apply()
 try:
     open("/etc/passwd")

@@ -144,7 +144,6 @@ class Worker:
         self._tree = tree
         self._isolation = isolation
         self._preload = preload
-        self._scratch = tempfile.TemporaryDirectory(prefix="grader-scratch-", ignore_cleanup_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
         self._ready: dict[str, Any] | None = None
         self._watchdog: Watchdog | None = None
@@ -159,10 +158,10 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-        self._scratch.cleanup()
 
     def start(self) -> None:
         """Start the zygote without waiting for it: torch's import goes on beside the caller's own work."""
+        self._scratch = tempfile.TemporaryDirectory(prefix="grader-scratch-", ignore_cleanup_errors=True)
         design = plan(self._isolation, self._tree, Path(self._scratch.name), self.limits, next(_uids))
         ours, theirs = socket.socketpair()
         self._start_log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
@@ -184,6 +183,7 @@ class Worker:
             "submission": design.submission,
             "scratch": design.scratch,
             "landlock": design.landlock,
+            "filter": design.filter,
             "limits": self.limits.for_worker(own_user=design.own_user),
             "preload": list(self._preload),
             "threads": 1,
@@ -224,23 +224,30 @@ class Worker:
 
     def _fork(self) -> tuple[Channel, bytearray]:
         """Fork, on a new zygote if the last one is gone."""
-        for attempt in (1, 2):
-            self.wait_ready()
-            calls, their_calls = socket.socketpair()
-            log, their_log = socket.socketpair()
-            with their_calls, their_log:
-                try:
-                    descriptors = [their_calls.fileno(), their_log.fileno()]
-                    socket.send_fds(self._control_socket, [b"F"], descriptors)
-                except OSError as error:
-                    self.stop()
-                    if attempt == 2:
-                        raise GraderFault(f"The {self.name} worker is gone: {error}") from error
-                    continue
-            self._child_running = True
-            kept = bytearray()
-            return Channel(calls, FrameCaps(), log=log, on_log=self._keep_end_of(kept)), kept
-        raise AssertionError("unreachable")
+        try:
+            return self._fork_once()
+        except OSError:
+            self.stop()
+        try:
+            return self._fork_once()
+        except OSError as error:
+            self.stop()
+            raise GraderFault(f"The {self.name} worker is gone: {error}") from error
+
+    def _fork_once(self) -> tuple[Channel, bytearray]:
+        self.wait_ready()
+        calls, their_calls = socket.socketpair()
+        log, their_log = socket.socketpair()
+        kept = bytearray()
+        channel = Channel(calls, FrameCaps(), log=log, on_log=self._keep_end_of(kept))
+        with their_calls, their_log:
+            try:
+                socket.send_fds(self._control_socket, [b"F"], [their_calls.fileno(), their_log.fileno()])
+            except OSError:
+                channel.close()
+                raise
+        self._child_running = True
+        return channel, kept
 
     def _keep_end_of(self, kept: bytearray) -> Any:
         cap = self.limits.log_kib * 1024
@@ -295,6 +302,7 @@ class Worker:
         kill_tree(process.pid)
         process.wait()
         self._start_log.close()
+        self._scratch.cleanup()
 
 
 def _usual_cause(name: str) -> str:

@@ -12,13 +12,16 @@ When the control socket closes, the trusted side is gone: everything below the z
 
 import importlib
 import os
+import pkgutil
 import platform
 import resource
+import shutil
 import signal
 import socket
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,11 +29,13 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import grader.probes
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps
 from grader.worker.confine import (
     apply_limits,
     become_subreaper,
     die_with_parent,
+    restrict_calls,
     restrict_files,
     restrict_signals,
 )
@@ -58,7 +63,8 @@ def prepare(settings: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(settings["threads"])
-    for name in settings["preload"]:
+    probes = [f"grader.probes.{module.name}" for module in pkgutil.iter_modules(grader.probes.__path__)]
+    for name in (*probes, *settings["preload"]):
         importlib.import_module(name)
     return {
         "torch": torch.__version__,
@@ -79,6 +85,7 @@ def serve(control: socket.socket, channel: Channel, settings: dict[str, Any]) ->
             child = fork(control, descriptors, settings)
             continue
         status = reap(child, patient=order == b"E")
+        clear(settings["scratch"])
         if not order:
             os._exit(0)
         channel.send({"status": status}, time.monotonic() + 10)
@@ -103,6 +110,8 @@ def run_child(calls: int, log: int, settings: dict[str, Any]) -> NoReturn:
         os.setsid()
         die_with_parent()
         restrict_signals()
+        if settings["filter"] is not None:
+            restrict_calls(**settings["filter"])
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -136,6 +145,16 @@ def reap(child: int, *, patient: bool) -> int | None:
             time.sleep(0.001)
     sweep()
     return status
+
+
+def clear(folder: str) -> None:
+    """Remove what a check has written, so that the next one finds nothing of it."""
+    for entry in Path(folder).iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                entry.unlink()
 
 
 def sweep() -> None:

@@ -1,10 +1,11 @@
-"""What a worker does to itself before any student code runs: limits, and Landlock where the kernel has it.
+"""What a worker does to itself before any student code runs: limits, Landlock and seccomp where the kernel has them.
 
-Landlock rules only ever add up, so a child cannot undo what the zygote took away. The `landlock` package covers the
-file system; the scopes and TCP (kernel 6.7 and 6.12) are not in it yet and extend its own structure here.
+Landlock rules and seccomp filters only ever add up, so a child cannot undo what was taken away. The `landlock` package
+covers the file system; the scopes and TCP (kernel 6.7 and 6.12) are not in it yet and extend its own structure here.
 """
 
 import ctypes
+import errno
 import os
 import resource
 import signal
@@ -17,6 +18,16 @@ PR_SET_NO_NEW_PRIVS = 38
 ABI_TCP, ABI_SCOPES = 4, 6
 NET_BIND_TCP, NET_CONNECT_TCP = 1 << 0, 1 << 1
 SCOPE_ABSTRACT_SOCKETS, SCOPE_SIGNALS = 1 << 0, 1 << 1
+
+# No program of this course has a use for these: they are how processes get at others, at the kernel, around a filter.
+FORBIDDEN_CALLS = (
+    *("ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd"),
+    *("io_uring_setup", "io_uring_enter", "io_uring_register"),
+    *("unshare", "setns", "mount", "umount2", "pivot_root", "move_mount", "open_tree", "fsopen", "fsmount"),
+    *("bpf", "perf_event_open", "userfaultfd", "keyctl", "add_key", "request_key", "open_by_handle_at"),
+    *("kexec_load", "init_module", "finit_module", "delete_module"),
+)
+CLONE_NEWUSER = 0x10000000
 
 LIMITS = {
     "processes": resource.RLIMIT_NPROC,
@@ -86,3 +97,22 @@ def restrict_signals() -> None:
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     plumbing.get_restrict_self()(ruleset, 0)
     os.close(ruleset)
+
+
+def restrict_calls(*, sockets: bool) -> None:
+    """Refuse system calls that nothing honest needs; without `sockets`, also every new socket.
+
+    Landlock knows TCP only: it would let a process send UDP, or talk to any service of the host by its socket file.
+    A pair of connected sockets can still be made. `clone3` hides its flags from a filter, so it is said not to exist;
+    the C library then falls back to `clone`, whose flags can be seen.
+    """
+    import pyseccomp
+
+    rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+    for name in (*FORBIDDEN_CALLS, *(() if sockets else ("socket",))):
+        if pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) >= 0:
+            rules.add_rule(pyseccomp.ERRNO(errno.EACCES), name)
+    rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
+    new_user = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER)
+    rules.add_rule(pyseccomp.ERRNO(errno.EACCES), "clone", new_user)
+    rules.load()

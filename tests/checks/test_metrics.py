@@ -6,7 +6,7 @@ failure shows the smallest batch that has it; scores are drawn around them, with
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import given
@@ -187,83 +187,102 @@ def test_text(student: Subject, rng: np.random.Generator) -> None:
     expect_close(float(match[1]), reading["miou"], PRINTED, message, example=f"str() gave {reading['text']!r}")
 
 
-def expect_rejection(
-    student: Subject,
-    prediction: NDArray[Any],
-    target: NDArray[Any],
-    error: str,
-    example: str,
-    as_list: str | None = None,
-) -> None:
-    """Fail unless updating a three-class metric raises `error` on purpose."""
-    answer = student.metrics_rejection(classes=3, prediction=prediction, target=target, as_list=as_list)
-    if answer["raised"] is None:
-        fail("An input that makes no sense was accepted.", expected=error, found="no error", example=example)
-    if error not in answer["bases"]:
-        found = f"{answer['raised']}: {answer['message']}"
-        fail(f"The wrong kind of error was raised for {example}.", expected=error, found=found, example=example)
-    if answer["accident"] is not None:
-        fail(
-            f"{error} came by accident: an operation failed, before any check of the input.",
-            expected=f"raise {error}(...) with a message that says what was expected and what was found",
-            found=f"{answer['message']!r} in {answer['accident']}",
-            example=example,
-        )
-
-
 def valid(b: int = 2, h: int = 4, w: int = 5) -> tuple[NDArray[np.float32], Labels]:
     """A batch that a three-class metric accepts."""
     target = np.arange(b * h * w).reshape(b, h, w) % 3
     return scores(target, 3), target
 
 
-def test_rejects_wrong_rank(student: Subject) -> None:
+class Case(NamedTuple):
+    """An input for a three-class metric, and how a student would describe it."""
+
+    prediction: NDArray[Any]
+    target: NDArray[Any]
+    example: str
+    as_list: str | None = None
+
+
+def expect_rejections(student: Subject, rng: np.random.Generator, error: str, forbidden: Sequence[Case]) -> None:
+    """Fail unless `error` is raised on purpose for each forbidden case, and nothing for the valid ones among them.
+
+    With valid batches in between, neither a metric that refuses everything nor one that only claims to refuse passes.
+    """
+    allowed = [Case(*valid(h=int(height)), f"a valid batch of height {height}") for height in rng.integers(2, 9, 4)]
+    cases = [*forbidden, *allowed]
+    order = rng.permutation(len(cases))
+    inputs = [{name: value for name, value in cases[i]._asdict().items() if name != "example"} for i in order]
+    reactions = student.metrics_reactions(classes=3, inputs=inputs)
+    for i, reaction in sorted(zip(order.tolist(), reactions, strict=True)):
+        judge_reaction(reaction, error if i < len(forbidden) else None, cases[i].example)
+
+
+def judge_reaction(reaction: dict[str, Any], error: str | None, example: str) -> None:
+    """Fail unless an input was accepted (`error` is None), or refused by an `error` that was raised on purpose."""
+    found = f"{reaction['raised']}: {reaction['message']}" if reaction["raised"] else "no error"
+    if error is None and reaction["raised"] is not None:
+        fail("An input that is right was refused.", expected="no error", found=found, example=example)
+    if error is not None and reaction["raised"] is None:
+        fail("An input that makes no sense was accepted.", expected=error, found=found, example=example)
+    if error is not None and error not in reaction["bases"]:
+        fail("The wrong kind of error was raised.", expected=error, found=found, example=example)
+    if error is not None and reaction["accident"] is not None:
+        fail(
+            f"{error} came by accident: an operation failed, before any check of the input.",
+            expected=f"raise {error}(...) with a message that says what was expected and what was found",
+            found=f"{reaction['message']!r} in {reaction['accident']}",
+            example=example,
+        )
+
+
+def test_rejects_wrong_rank(student: Subject, rng: np.random.Generator) -> None:
     """A prediction that is not (b, c, h, w), or a target that is not (b, h, w), raises ValueError."""
     prediction, target = valid()
     cases = [
-        (prediction[0], target[0], "a prediction (3, 4, 5) with a target (4, 5)"),
-        (prediction[0], target, "a prediction (3, 4, 5) with a target (2, 4, 5)"),
-        (prediction, target[0], "a prediction (2, 3, 4, 5) with a target (4, 5)"),
-        (prediction, target[:, None], "a prediction (2, 3, 4, 5) with a target (2, 1, 4, 5)"),
+        Case(prediction[0], target[0], "a prediction (3, 4, 5) with a target (4, 5)"),
+        Case(prediction[0], target, "a prediction (3, 4, 5) with a target (2, 4, 5)"),
+        Case(prediction, target[0], "a prediction (2, 3, 4, 5) with a target (4, 5)"),
+        Case(prediction, target[:, None], "a prediction (2, 3, 4, 5) with a target (2, 1, 4, 5)"),
     ]
-    for scores_, labels, example in cases:
-        expect_rejection(student, scores_, labels, "ValueError", example)
+    expect_rejections(student, rng, "ValueError", cases)
 
 
-def test_rejects_unequal_sizes(student: Subject) -> None:
+def test_rejects_unequal_sizes(student: Subject, rng: np.random.Generator) -> None:
     """A prediction and a target of different batch size, height or width raise ValueError."""
     prediction, target = valid()
     cases = [
-        (prediction, target[:1], "2 predictions with 1 target"),
-        (prediction, target[:, :3], "a prediction of height 4 with a target of height 3"),
-        (prediction, target[:, :, :4], "a prediction of width 5 with a target of width 4"),
-        (prediction, target.reshape(2, 5, 4), "a prediction of 4 x 5 with a target of 5 x 4"),
+        Case(prediction, target[:1], "2 predictions with 1 target"),
+        Case(prediction, target[:, :3], "a prediction of height 4 with a target of height 3"),
+        Case(prediction, target[:, :, :4], "a prediction of width 5 with a target of width 4"),
+        Case(prediction, target.reshape(2, 5, 4), "a prediction of 4 x 5 with a target of 5 x 4"),
     ]
-    for scores_, labels, example in cases:
-        expect_rejection(student, scores_, labels, "ValueError", example)
+    expect_rejections(student, rng, "ValueError", cases)
 
 
-def test_rejects_class_count(student: Subject) -> None:
+def test_rejects_class_count(student: Subject, rng: np.random.Generator) -> None:
     """A prediction with more or fewer score maps than the metric has classes raises ValueError."""
     _, target = valid()
-    for channels in (2, 4):
-        example = f"a prediction with {channels} score maps for a metric of 3 classes"
-        expect_rejection(student, scores(target % 2, channels), target, "ValueError", example)
+    cases = [
+        Case(scores(target % 2, channels), target, f"a prediction with {channels} score maps for a metric of 3 classes")
+        for channels in (2, 4)
+    ]
+    expect_rejections(student, rng, "ValueError", cases)
 
 
-def test_rejects_labels(student: Subject) -> None:
+def test_rejects_labels(student: Subject, rng: np.random.Generator) -> None:
     """A target with a label other than 0..c-1 and 255 raises ValueError."""
+    cases = []
     for label in (3, -1, 254):
         prediction, target = valid()
         target[1, 2, 3] = label
-        expect_rejection(student, prediction, target, "ValueError", f"a target with the label {label}, of 3 classes")
+        cases.append(Case(prediction, target, f"a target with the label {label}, of 3 classes"))
+    expect_rejections(student, rng, "ValueError", cases)
 
 
-def test_rejects_non_tensors(student: Subject) -> None:
+def test_rejects_non_tensors(student: Subject, rng: np.random.Generator) -> None:
     """A prediction or a target that is not a tensor raises TypeError."""
-    prediction, target = valid()
-    for name in ("prediction", "target"):
-        expect_rejection(student, prediction, target, "TypeError", f"a {name} given as a list", as_list=name)
+    names = ("prediction", "target")
+    cases = [Case(*valid(), f"a {name} given as a list", as_list=name) for name in names]
+    expect_rejections(student, rng, "TypeError", cases)
 
 
 def test_inputs_unchanged(student: Subject) -> None:

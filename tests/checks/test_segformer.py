@@ -175,11 +175,17 @@ def test_head_output(student: Subject, reference: Subject, rng: np.random.Genera
         expect_close(found, expected, FORWARD, "The head gives other scores than the paper's.", example=example)
 
 
-def test_head_levels(student: Subject, rng: np.random.Generator) -> None:
-    """In training mode a gradient reaches each of the four levels."""
-    for level, gradient in enumerate(student.segformer_head_gradients(**head_case(rng)), start=1):
+def test_head_levels(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
+    """In training mode the right gradient reaches each of the four levels."""
+    case = head_case(rng)
+    found = student.segformer_head_gradients(**case, order=ORDER)
+    for level, gradient in enumerate(found, start=1):
         if not np.any(gradient):
             fail(f"No gradient reaches level c{level}: it does not take part in the scores.", where=f"c{level}")
+    expected = [reference.segformer_head_gradients(**case, order=list(order)) for order in permutations(ORDER)]
+    right = next((one for one in expected if matches(found[0], one[0])), expected[0])
+    for level, (gradient, wanted) in enumerate(zip(found, right, strict=True), start=1):
+        expect_close(gradient, wanted, BACKWARD, f"The gradient of level c{level} is wrong.", where=f"c{level}")
 
 
 def test_layout(student: Subject, reference: Subject) -> None:

@@ -20,10 +20,11 @@ import pytest
 from grader.pipeline import work_folder
 from grader.records import Isolation
 from grader.sandbox import CallFailed, Limits, Worker, WorkerLost
-from grader.sandbox.tiers import HARNESS
+from grader.sandbox.tiers import FIRST_WORKER_UID, HARNESS
 from tests.harness.hosts import CONFINING, TIERS, require
 
 LIMITS = Limits(call_seconds=3, check_seconds=6, memory_mib=700, processes=64, log_kib=4)
+CAP_DAC_READ_SEARCH = 1 << 2
 ANSWERS = """
 RESULT = {value}
 class SegMetrics:
@@ -92,13 +93,14 @@ def test_an_honest_submission_is_answered(bench: Bench) -> None:
 
 def test_sessions_do_not_see_each_other(bench: Bench) -> None:
     """What one check leaves in modules, torch's settings and files is gone in the next."""
-    leave = (
-        "import builtins, torch; builtins.left = 1; torch.set_default_dtype(torch.float64); open('left', 'w').close()"
-    )
+    leave = "import builtins, torch; builtins.left = 1; torch.set_default_dtype(torch.float64)"
+    leave += "; [open(name, 'w').close() for name in ('left', '../left')]"
     look = "import builtins, os, torch"
-    value = "(hasattr(builtins, 'left'), torch.get_default_dtype() == torch.float64, os.listdir('.'))"
+    value = "(hasattr(builtins, 'left'), torch.get_default_dtype() == torch.float64, os.listdir('.'), os.listdir('..'))"
     assert ask(bench, leave) == "0.5"
-    assert ask(bench, look, value) == "(False, False, [])"
+    seen = ask(bench, look, value)
+    assert seen.startswith("(False, False, [], ['tmp")
+    assert "left" not in seen
 
 
 @pytest.mark.parametrize(
@@ -237,6 +239,45 @@ def test_nothing_can_be_written_outside(bench: Bench, tmp_path: Path) -> None:
         assert not (folder / "planted").exists()
 
 
+CONNECTIONS = {
+    "a UDP packet": "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {port}))",
+    "a socket file": "socket.socket(socket.AF_UNIX).connect({file!r})",
+    "an abstract socket": "socket.socket(socket.AF_UNIX).connect({abstract!r})",
+}
+
+
+@confining
+@pytest.mark.parametrize("attempt", CONNECTIONS)
+def test_no_service_of_the_host_can_be_talked_to(bench: Bench, attempt: str, tmp_path: Path) -> None:
+    """Datagrams, socket files such as a container engine's, and abstract sockets do not reach the host."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        socket.socket(socket.AF_UNIX) as named,
+        socket.socket(socket.AF_UNIX) as abstract,
+    ):
+        datagrams.bind(("127.0.0.1", 0))
+        named.bind(str(tmp_path / "s"))
+        abstract.bind(f"\0grader-{os.getpid()}")
+        named.listen()
+        abstract.listen()
+        name = abstract.getsockname().decode()
+        places = {"port": datagrams.getsockname()[1], "file": named.getsockname(), "abstract": name}
+        with suppress(CallFailed):
+            ask(bench, f"import socket\n{CONNECTIONS[attempt].format(**places)}")
+        for server in (datagrams, named, abstract):
+            server.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                server.recvfrom(1) if server is datagrams else server.accept()
+
+
+@confining
+@pytest.mark.parametrize("call", ["libc.unshare(0x10000000)", "libc.ptrace(0, 0, 0, 0)", "libc.mount(0, 0, 0, 0, 0)"])
+def test_calls_into_the_kernel_that_nobody_needs_are_refused(bench: Bench, call: str) -> None:
+    """A process cannot make a user namespace, trace another one or mount."""
+    code = "import ctypes; libc = ctypes.CDLL(None, use_errno=True)"
+    assert ask(bench, code, f"({call}, ctypes.get_errno())") == "(-1, 13)"
+
+
 @confining
 def test_there_is_no_network(bench: Bench) -> None:
     """A server on this very host cannot be reached."""
@@ -255,17 +296,19 @@ def test_the_environment_is_our_own(bench: Bench, monkeypatch: pytest.MonkeyPatc
 
 @confining
 def test_the_worker_has_no_privileges(bench: Bench) -> None:
-    """Capabilities are empty and cannot be gained, whoever started the grader."""
+    """Whoever started the grader, the worker can gain nothing, and at most read what Landlock lets it read."""
     code = "import re; status = open('/proc/self/status').read()"
-    value = "(re.findall('CapEff:\\\\s+(\\\\w+)', status), re.findall('NoNewPrivs:\\\\s+(\\\\d)', status))"
-    assert ask(bench, code, value) == "(['0000000000000000'], ['1'])"
+    value = "(re.findall('CapBnd:\\s+(\\w+)', status), re.findall('NoNewPrivs:\\s+(\\d)', status))"
+    bounding, new_privileges = eval(ask(bench, code, value))
+    assert new_privileges == ["1"]
+    if os.geteuid() == 0:
+        assert int(bounding[0], 16) & ~CAP_DAC_READ_SEARCH == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a worker another user")
-@pytest.mark.parametrize("bench", [Isolation.BUBBLEWRAP], indirect=True)
-def test_started_as_root_the_worker_is_nobody(bench: Bench) -> None:
-    """Under bubblewrap the worker of a grader run by root has a user id of its own."""
-    assert int(ask(bench, "import os", "os.getuid()")) >= 64000
+def test_started_as_root_the_worker_is_somebody_else(bench: Bench) -> None:
+    """The worker of a grader that was started by root has a user id of its own, to which every limit applies."""
+    assert int(ask(bench, "import os", "os.getuid()")) >= FIRST_WORKER_UID
 
 
 @pytest.mark.parametrize("tier", TIERS)
