@@ -4,6 +4,7 @@ A check is a pytest function in `tests/checks/`. It gets `student` and `referenc
 and ends by returning (passed), by `CheckFailed` (the submission is wrong) or by `NotScored` (nobody can tell).
 """
 
+import errno
 import hashlib
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from grader.errors import GraderFault
 from grader.records import Finding
-from grader.sandbox import CallFailed, Session, Worker, WorkerLost
+from grader.sandbox import CallFailed, Limits, Session, Worker, WorkerLost
 from grader.sandbox.worker import CallError
 from grader.worker.channel import encode
 
@@ -132,12 +133,17 @@ class Subject:
         try:
             return self._call(probe, arguments)
         except CallFailed as failure:
-            raise as_check_failed(failure.error) from None
+            raise as_check_failed(failure.error, self._worker.limits) from None
 
     def _call(self, probe: str, arguments: dict[str, Any]) -> Any:
         if self._session is None:
             self._session = self._stack.enter_context(self._worker.session(self._seed))
         return self._session.call(probe, arguments)
+
+    @property
+    def alarms(self) -> set[tuple[str, str]]:
+        """What looked like tampering in this check so far, as (kind, evidence)."""
+        return self._session.alarms if self._session is not None else set()
 
     @property
     def log(self) -> str:
@@ -175,8 +181,8 @@ class TrustedSubject(Subject):
         return self._answers[call]
 
 
-def as_check_failed(error: CallError) -> CheckFailed:
-    """Put an exception inside the submission into words."""
+def as_check_failed(error: CallError, limits: Limits) -> CheckFailed:
+    """Put an exception inside the submission into words, naming the limit that it may have run into."""
     if "NotImplementedError" in error.bases:
         message = f"Not written yet. {error.message}".strip()
         return CheckFailed(Finding(message=message, where=error.where), not_started=True)
@@ -186,7 +192,25 @@ def as_check_failed(error: CallError) -> CheckFailed:
         return CheckFailed(_missing(error, error.missing_module))
     place = f" in {error.where}" if error.where else ""
     text = f"{error.type}{place}: {error.message}" if error.message else f"{error.type}{place}"
+    if (limit := _limit_behind(error, limits)) is not None:
+        text += f" ({limit})"
     return CheckFailed(Finding(message=text, where=error.where, traceback=error.traceback))
+
+
+def _limit_behind(error: CallError, limits: Limits) -> str | None:
+    """The limit of the sandbox that an error comes from, by the number that the operating system gave it."""
+    by_number = {
+        errno.EMFILE: f"the limit is {limits.files} open files",
+        errno.EFBIG: f"the limit is {limits.file_mib} MiB for a file",
+        errno.ENOSPC: f"the limit is {limits.file_mib} MiB for temporary files",
+        errno.EAGAIN: f"the limit is {limits.processes} processes and threads",
+        errno.ENOMEM: f"the limit is {limits.memory_mib} MiB of memory",
+    }
+    if error.errno is not None:
+        return by_number.get(error.errno)
+    if "MemoryError" in error.bases or "can't allocate memory" in error.message:
+        return by_number[errno.ENOMEM]
+    return by_number[errno.EAGAIN] if "can't start new thread" in error.message else None
 
 
 def _missing(error: CallError, module: str) -> Finding:

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter, validators
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
@@ -42,7 +43,6 @@ app = App(
     result_action="return_value",
 )
 maintainers = "For maintainers"
-positive = validators.Number(gt=0)
 
 IsolationOption = Annotated[
     Isolation | None,
@@ -60,18 +60,15 @@ def grade_command(
         int | None, Parameter(help="Grade again exactly as before; drawn and recorded if not given.")
     ] = None,
     isolation: IsolationOption = None,
-    check_seconds: Annotated[float, Parameter(validator=positive, help="Time limit of a check.")] = 20,
-    call_seconds: Annotated[float, Parameter(validator=positive, help="Time limit of one call in a check.")] = 10,
-    memory_mib: Annotated[int, Parameter(validator=positive, help="Memory limit of a check.")] = 4096,
+    limits: Annotated[Limits | None, Parameter(name="*", group="Limits of a check")] = None,
 ) -> int:
     """Grade a submission: `python -m grader group_7.zip`.
 
     Args:
         submission: A group's zip, or a folder with its content.
     """
-    limits = Limits(check_seconds=check_seconds, call_seconds=call_seconds, memory_mib=memory_mib)
     seed = secrets.randbelow(1 << 31) if seed is None else seed
-    return run(submission, Options(seed, isolation, limits), output, audience="tutor")
+    return run(submission, Options(seed, isolation, limits or Limits()), output, audience="tutor")
 
 
 @app.command
@@ -202,11 +199,25 @@ def main(arguments: list[str]) -> int:
     except UsageError as error:
         title, message, code = "Cannot do that", str(error), USAGE
     except CycloptsError as error:
-        title, message, code = "Cannot do that", f"{error}\n`python -m grader --help` shows how it is used.", USAGE
+        title, message, code = (
+            "Cannot do that",
+            f"{plain(error)}\n`python -m grader --help` shows how it is used.",
+            USAGE,
+        )
     except KeyboardInterrupt:
         title, message, code = "Stopped", "Nothing had been graded yet.", INTERRUPTED
     tell(errors, title, message)
     return code
+
+
+def plain(error: CycloptsError) -> str:
+    """What is wrong with the arguments; of a value out of its range, which one and why."""
+    if isinstance(error.__cause__, ValidationError):
+        return "; ".join(
+            f"--{str(problem['loc'][0]).replace('_', '-')} {problem['input']}: {problem['msg']}"
+            for problem in error.__cause__.errors()
+        )
+    return str(error)
 
 
 def tell(console: Console, title: str, message: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -85,7 +86,7 @@ def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
 
         def worker(name: str, tree: Path) -> Worker:
             heavy = (*sorted(modules_imported(tree) & HEAVY_PACKAGES), "pypdf")
-            return stack.enter_context(Worker(name, tree, isolation, options.limits, preload=heavy))
+            return stack.enter_context(Worker(name, tree, isolation, options.limits, preload=heavy, room=folder))
 
         with clock.stage("intake"):
             submission = take_in(source, folder / "submission")
@@ -95,7 +96,7 @@ def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
         with clock.stage("start of the workers"):
             versions = reference.wait_ready()
             student.wait_ready()
-        environment = describe_environment(isolation, detail, versions)
+        environment = describe_environment(isolation, detail, versions, options.limits)
         plugin = GraderPlugin(rubric, submission, student, reference, options.seed, _counter(rubric, watcher))
         with clock.stage("checks"):
             finished = run_checks(plugin, CHECKS)
@@ -136,6 +137,7 @@ def _gradesheet(
         parts=parts,
         items=items,
         tutor_items=rubric.tutor_items,
+        flags=plugin.flags,
         environment=environment,
         timings=clock.timings(plugin.seconds),
     )
@@ -143,11 +145,22 @@ def _gradesheet(
 
 @contextmanager
 def work_folder() -> Iterator[Path]:
-    """A temporary folder that workers under another user id can reach into, but not list."""
+    """A temporary folder that workers under another user id can reach into, but not list.
+
+    It goes also when this process is killed: a shell waits for the end of a pipe that only we hold, and removes it.
+    """
     with tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o711)
-        yield folder
+        janitor = subprocess.Popen(  # noqa: S603 - a command of our own making
+            ["/bin/sh", "-c", 'read -r _ || { sleep 1; rm -rf -- "$1"; }', "janitor", name],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            yield folder
+        finally:
+            janitor.communicate(b"\n")
 
 
 class StageClock:
@@ -176,7 +189,7 @@ class StageClock:
         )
 
 
-def describe_environment(isolation: Isolation, detail: str, versions: dict[str, object]) -> Environment:
+def describe_environment(isolation: Isolation, detail: str, versions: dict[str, object], limits: Limits) -> Environment:
     """Name everything that a verdict could depend on."""
     try:
         return Environment(
@@ -187,6 +200,7 @@ def describe_environment(isolation: Isolation, detail: str, versions: dict[str, 
             isolation=isolation,
             isolation_detail=detail,
             device="cpu",
+            limits=limits.model_dump(),
         )
     except KeyError as error:
         raise GraderFault(f"The reference worker did not tell its {error}.") from error

@@ -18,7 +18,7 @@ from hypothesis.errors import Flaky
 
 from grader.checking import CheckFailed, NotScored, Subject, TrustedSubject
 from grader.errors import GraderFault
-from grader.records import Finding, Outcome, Status, Submission
+from grader.records import Finding, Flag, Outcome, Status, Submission
 from grader.rubric import Check, Rubric
 from grader.sandbox import Worker, WorkerLost
 
@@ -54,7 +54,7 @@ class _Enough(BaseException):
 
 
 class GraderPlugin:
-    """Runs the checks on a submission and collects `outcomes` and `seconds` by check id.
+    """Runs the checks on a submission and collects `outcomes` and `seconds` by check id, and `flags`.
 
     Args:
         rubric: the checks that must be found.
@@ -78,6 +78,7 @@ class GraderPlugin:
     ) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self.seconds: dict[str, float] = {}
+        self._flags: dict[tuple[str, str], Flag] = {}
         self._checks = {check.id: check for check in rubric.checks}
         self._submission = submission
         self._student = student
@@ -86,6 +87,11 @@ class GraderPlugin:
         self._on_outcome = on_outcome
         self._answers = {} if answers is None else answers
         self.problem: str | None = None
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """What a tutor should look at, each evidence once, with the first check that showed it."""
+        return tuple(self._flags.values())
 
     def seed_for(self, check_id: str) -> int:
         """A seed of each check's own, so that leaving a check out changes no other."""
@@ -175,7 +181,10 @@ class GraderPlugin:
         name = check_id(item)
         if call.when == "call" or (call.when == "setup" and error is not None):
             self.seconds[name] = call.duration
-            self._record(outcome_of(self._checks[name], error, item.stash.get(STUDENT, None)))
+            subject = item.stash.get(STUDENT, None)
+            self._record(outcome_of(self._checks[name], error, subject))
+            for kind, evidence in sorted(subject.alarms) if subject else ():
+                self._flags.setdefault((kind, evidence), Flag(kind=kind, check=name, evidence=evidence))
         elif call.when == "teardown" and error is not None:
             self._record(fault(name, error))
         return report

@@ -155,6 +155,7 @@ class Environment(Record):
     isolation: Isolation
     isolation_detail: str
     device: str
+    limits: dict[str, float] = Field(default_factory=dict, description="What each check was allowed to use.")
 
 
 class Timings(Record):

@@ -45,12 +45,11 @@ def _text(metric: Any) -> str:
     return text
 
 
-def update_and_return(classes: int, prediction: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
+def update_and_return(classes: int, prediction: torch.Tensor, target: torch.Tensor) -> dict[str, Any]:
     """Update a metric, read it, and give the two inputs back as they are afterwards."""
     metric = _metric(classes)
     metric.update(prediction, target)
-    metric.mIoU()
-    return {"prediction": prediction, "target": target}
+    return {"miou": number(metric.mIoU(), "mIoU()"), "prediction": prediction, "target": target}
 
 
 def reactions(classes: int, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from grader.worker.channel import Channel, ChannelClosed, FrameCaps, FrameTimeou
 
 REAP_SECONDS = 5.0
 TEXT_LENGTH = 8000
+MOST_ALARMS, ALARM_LENGTH = 20, 300
 _uids = itertools.count(FIRST_WORKER_UID)
 
 
@@ -37,6 +38,7 @@ class CallError(Record):
     traceback: str
     where: str | None
     wrong_answer: bool
+    errno: int | None
     missing_module: str | None
 
 
@@ -75,6 +77,7 @@ class Session:
         self._seed = seed
         self._ends = time.monotonic() + worker.limits.check_seconds
         self._lost: WorkerLost | None = None
+        self.alarms: set[tuple[str, str]] = set()
 
     @property
     def log(self) -> str:
@@ -100,6 +103,7 @@ class Session:
         try:
             self._channel.send({"probe": probe, "seed": self._seed, "arguments": arguments}, deadline)
             answer = self._channel.receive(deadline)
+            self._hear(answer)
             return self._value(answer)
         except FrameTimeout:
             of_check = deadline == self._ends
@@ -112,6 +116,13 @@ class Session:
             self._lost = self._worker.explain_death()
         self._worker.end_child(patient=False)
         raise self._lost
+
+    def _hear(self, answer: Any) -> None:
+        """Keep what the worker noticed; it is the submission's process that says so, so it may be missing or odd."""
+        said = answer.get("alarms") if isinstance(answer, dict) else None
+        for alarm in said[:MOST_ALARMS] if isinstance(said, list) else ():
+            if isinstance(alarm, list) and len(alarm) == 2 and all(isinstance(text, str) for text in alarm):
+                self.alarms.add((alarm[0][:ALARM_LENGTH], alarm[1][:ALARM_LENGTH]))
 
     @staticmethod
     def _value(answer: Any) -> Any:
@@ -134,16 +145,24 @@ class Worker:
         isolation: the tier to run under.
         limits: what a check may use.
         preload: packages, none of the submission's, to import before any check.
+        room: the folder to make scratch folders in, the system's temporary one if not given.
     """
 
     def __init__(
-        self, name: str, tree: Path, isolation: Isolation, limits: Limits, preload: tuple[str, ...] = ()
+        self,
+        name: str,
+        tree: Path,
+        isolation: Isolation,
+        limits: Limits,
+        preload: tuple[str, ...] = (),
+        room: Path | None = None,
     ) -> None:
         self.name = name
         self.limits = limits
         self._tree = tree
         self._isolation = isolation
         self._preload = preload
+        self._room = room
         self._process: subprocess.Popen[bytes] | None = None
         self._ready: dict[str, Any] | None = None
         self._watchdog: Watchdog | None = None
@@ -161,7 +180,9 @@ class Worker:
 
     def start(self) -> None:
         """Start the zygote without waiting for it: torch's import goes on beside the caller's own work."""
-        self._scratch = tempfile.TemporaryDirectory(prefix="grader-scratch-", ignore_cleanup_errors=True)
+        self._scratch = tempfile.TemporaryDirectory(
+            prefix="grader-scratch-", dir=self._room, ignore_cleanup_errors=True
+        )
         design = plan(self._isolation, self._tree, Path(self._scratch.name), self.limits, next(_uids))
         ours, theirs = socket.socketpair()
         self._start_log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from grader.worker import stubs
+from grader.worker.alarms import Alarms
 from grader.worker.answers import WrongAnswer
 from grader.worker.channel import Channel
 
@@ -35,9 +36,11 @@ def set_the_stage(submission: str, scratch: str) -> None:
 
 def answer_calls(channel: Channel, submission: str) -> None:
     """Answer one call after another until the trusted side closes the channel."""
+    alarms = Alarms(submission)
     while True:
         request = channel.receive(time.monotonic() + FOREVER)
-        channel.send(answer(request, submission), time.monotonic() + FOREVER)
+        said = answer(request, submission)
+        channel.send(said | {"alarms": alarms.found()}, time.monotonic() + FOREVER)
 
 
 def answer(request: dict[str, Any], submission: str) -> dict[str, Any]:
@@ -90,6 +93,7 @@ def describe(error: BaseException, submission: str) -> dict[str, Any]:
         "traceback": "".join(lines).replace(root, "")[-MESSAGE_LENGTH:],
         "where": f"{filename.removeprefix(root)}:{line}" if filename else None,
         "wrong_answer": isinstance(error, WrongAnswer),
+        "errno": error.errno if isinstance(error, OSError) else None,
         "missing_module": error.name if isinstance(error, ModuleNotFoundError) else None,
     }
 

@@ -92,9 +92,13 @@ def batch(draw: st.DrawFn, classes: int, targets: Sequence[int], images: int = 1
 
 @given(classes=st.integers(2, 5), data=st.data())
 def test_perfect_prediction(student: Subject, classes: int, data: st.DataObject) -> None:
-    """A prediction that equals its target in every pixel has an mIoU of 1."""
+    """A prediction that equals its target in every pixel has an mIoU of 1, and a wrong one has not."""
     target = data.draw(label_maps(range(classes), every=True))
     judge(student, [(target, target)], classes, "Every pixel is right, but the mIoU is not 1.")
+    wrong = [((target + 1) % classes, target)]
+    (reading,) = student.metrics_run(classes=classes, steps=[update(*wrong[0], classes), READ])
+    if reading["miou"] == 1:
+        fail("No pixel is right, and the mIoU is 1.", expected="less than 1", found="1", example=show(wrong, classes))
 
 
 def test_worked_example(student: Subject) -> None:
@@ -139,11 +143,13 @@ def test_accumulates(student: Subject, classes: int, updates: int, data: st.Data
 
 
 def test_nothing_seen(student: Subject) -> None:
-    """Before any update, and after reset, the mIoU is 0.0."""
+    """Before any update, and after reset, the mIoU is 0.0; in between it is not."""
     target = np.array([[[0, 1], [2, 1]]])
-    readings = student.metrics_run(classes=3, steps=[READ, update(target, target, 3), RESET, READ])
-    for reading, moment in zip(readings, ("before the first update", "right after reset()"), strict=True):
+    before, between, after = student.metrics_run(classes=3, steps=[READ, update(target, target, 3), READ, RESET, READ])
+    for reading, moment in ((before, "before the first update"), (after, "right after reset()")):
         expect_close(reading["miou"], 0.0, ROUNDING, f"The mIoU has to be 0 {moment}.", example=f"mIoU() {moment}")
+    if between["miou"] == 0:
+        fail("The mIoU is 0 whatever is seen.", expected="more than 0", found="0", example=show([(target, target)], 3))
 
 
 @given(data=st.data())
@@ -175,16 +181,19 @@ def test_many_classes(student: Subject, rng: np.random.Generator) -> None:
 
 
 def test_text(student: Subject, rng: np.random.Generator) -> None:
-    """`str()` names the measure and gives the value that `mIoU()` gives."""
+    """`str()` names the measure and gives the value that `mIoU()` gives, whatever it is."""
     target = rng.integers(0, 3, size=(1, 6, 8))
     predicted = np.where(rng.random(target.shape) < 0.7, target, (target + 1) % 3)
-    (reading,) = student.metrics_run(classes=3, steps=[update(predicted, target, 3), READ])
-    expected = f"mIoU: {reading['miou']:.2f}"
-    match = re.search(r"miou\W*?(-?\d+(?:\.\d*)?(?:e-?\d+)?)", reading["text"], re.IGNORECASE)
+    steps = [update(predicted, target, 3), READ, RESET, update(target, target, 3), READ]
+    readings = student.metrics_run(classes=3, steps=steps)
     message = "str() should name the measure and its value."
-    if match is None:
-        fail(message, expected=repr(expected), found=repr(reading["text"]))
-    expect_close(float(match[1]), reading["miou"], PRINTED, message, example=f"str() gave {reading['text']!r}")
+    for reading in readings:
+        match = re.search(r"miou\W*?(-?\d+(?:\.\d*)?(?:e-?\d+)?)", reading["text"], re.IGNORECASE)
+        if match is None:
+            fail(message, expected=f"'mIoU: {reading['miou']:.2f}'", found=repr(reading["text"]))
+        expect_close(float(match[1]), reading["miou"], PRINTED, message, example=f"str() gave {reading['text']!r}")
+    if readings[0]["text"] == readings[1]["text"]:
+        fail("str() says the same whatever is seen.", expected="the value that mIoU() gives", found=readings[0]["text"])
 
 
 def valid(b: int = 2, h: int = 4, w: int = 5) -> tuple[NDArray[np.float32], Labels]:
@@ -286,10 +295,12 @@ def test_rejects_non_tensors(student: Subject, rng: np.random.Generator) -> None
 
 
 def test_inputs_unchanged(student: Subject) -> None:
-    """Updating changes neither the prediction nor the target."""
+    """Updating counts the batch, and changes neither the prediction nor the target."""
     prediction, target = valid()
     target[0, 0, :2] = IGNORED
     after = student.metrics_update_and_return(classes=3, prediction=prediction, target=target)
     for name, before in (("prediction", prediction), ("target", target)):
         if not np.array_equal(after[name], before):
             fail(f"update() changed its {name}.", expected="the same values as before", found="other values")
+    if not after["miou"] > 0:
+        fail("update() counts nothing.", expected="an mIoU above 0 for a perfect prediction", found=f"{after['miou']}")
