@@ -149,9 +149,11 @@ def run(source: Path, options: Options, output: Path, *, audience: Literal["stud
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         sheet = grade(source, options, ProgressWatcher(progress))
-    rubric = load_rubric()
-    reports = write_reports(sheet, rubric, folder)
-    print_gradesheet(sheet, rubric, Console(), reports=reports, audience=audience)
+    rubric, reports = load_rubric(), dict[str, Path]()
+    try:
+        reports = write_reports(sheet, rubric, folder)
+    finally:  # a full disk must not cost the verdicts: they are shown at least
+        print_gradesheet(sheet, rubric, Console(), reports=reports, audience=audience)
     return exit_code(sheet)
 
 

@@ -245,10 +245,12 @@ def run_checks(plugin: GraderPlugin, folder: Path) -> bool:
     Raises:
         GraderFault: pytest could not run them.
     """
-    forget_modules_in(folder)
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-    with mock.patch.dict(os.environ, environment, clear=True):
-        code = pytest.main([str(folder), f"--rootdir={folder}", *PYTEST_OPTIONS], plugins=[plugin])
+    try:
+        with mock.patch.dict(os.environ, environment, clear=True):
+            code = pytest.main([str(folder), f"--rootdir={folder}", *PYTEST_OPTIONS], plugins=[plugin])
+    finally:
+        forget_modules_in(folder)
     if plugin.problem is not None:
         raise GraderFault(f"The checks cannot be run: {plugin.problem}.")
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
@@ -257,7 +259,7 @@ def run_checks(plugin: GraderPlugin, folder: Path) -> bool:
 
 
 def forget_modules_in(folder: Path) -> None:
-    """Have pytest import the suites anew, since a run wraps and seeds their Hypothesis tests."""
+    """Have the next run import its suites anew, since a run wraps and seeds their Hypothesis tests."""
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None) or "").startswith(f"{folder}{os.sep}"):
             del sys.modules[name]

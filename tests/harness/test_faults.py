@@ -1,0 +1,155 @@
+"""Our own faults: they cost no student a point, are told as ours, and leave nothing half done."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from grader import cli
+from grader.errors import GraderFault
+from grader.pipeline import Options, Watcher, grade
+from grader.records import Gradesheet, Isolation, Outcome, Status
+from grader.reports import load_gradesheet
+from grader.sandbox import Limits, Worker, tiers
+from tests.harness.command import ROOT, environment, grader, only_gradesheet
+from tests.harness.gradesheets import mixed
+
+KILLS_WHILE_WRITING = 40
+KILLS_WHILE_GRADING = 10
+
+
+def test_a_worker_that_cannot_start_is_our_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A broken installation stops the run with what the worker said, and no verdict."""
+    monkeypatch.setattr(tiers, "worker_command", lambda _: (sys.executable, "-c", "raise SystemExit('no torch')"))
+    with (
+        Worker("submission", tmp_path, Isolation.NONE, Limits(start_seconds=20)) as worker,
+        pytest.raises(GraderFault, match="no torch"),
+    ):
+        worker.wait_ready()
+
+
+class BreaksTheReference(Watcher):
+    """Empties the reference's tree after the first outcome, so that everything that needs it fails from then on."""
+
+    def outcome(self, outcome: Outcome, number: int, checks: int) -> None:
+        """Break it once."""
+        del number, checks
+        if outcome.check == "metrics.perfect_prediction":
+            for file in _reference_trees():
+                file.write_text("raise RuntimeError('the reference is broken')")
+
+
+def _reference_trees() -> list[Path]:
+    trees = Path(cli.tempfile.gettempdir()).glob("grader-*/reference/dlvc/models/mit_transformer.py")
+    return [tree for tree in trees if tree.stat().st_mtime > time.time() - 60]
+
+
+def test_a_broken_reference_costs_no_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks that cannot ask the reference are unscored as our fault; all others are judged, and the exit code is 3."""
+    monkeypatch.setattr(cli.tempfile, "tempdir", str(tmp_path))
+    tmp_path.chmod(0o755)
+    sheet = grade(ROOT / "reference", Options(seed=1, isolation=Isolation.NONE), BreaksTheReference())
+    assert cli.exit_code(sheet) == 3
+    for item in sheet.items:
+        if item.outcome.fault:
+            assert item.part == "segformer"
+            assert item.points.open == item.points.possible
+        assert item.outcome.status is not Status.FAILED
+    assert sum(item.outcome.fault for item in sheet.items) >= 3
+    assert all(item.outcome.status is Status.PASSED for item in sheet.items if item.part == "metrics")
+
+
+def test_verdicts_are_shown_when_they_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A disk that fills up while reports are written ends in code 3, with the summary on the terminal."""
+
+    def full(*_: object) -> None:
+        raise GraderFault("No space left on device.")
+
+    monkeypatch.setattr(cli, "grade", lambda *_: mixed())
+    monkeypatch.setattr(cli, "write_reports", full)
+    assert cli.main([str(tmp_path), "--output", str(tmp_path / "out")]) == 3
+    shown = capsys.readouterr()
+    assert "No space left" in shown.err
+    assert "points" in shown.out
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from grader.reports import write_reports
+from grader.rubric import load_rubric
+from tests.harness.gradesheets import mixed
+rubric, sheet = load_rubric(), mixed()
+sheets = [sheet, sheet.model_copy(update={"seed": 2})]
+print("ready", flush=True)
+while True:
+    for one in sheets:
+        write_reports(one, rubric, Path(sys.argv[1]))
+"""
+
+
+def test_a_kill_while_writing_leaves_whole_reports(tmp_path: Path) -> None:
+    """Killed at random moments of writing, the grader leaves each report as one of its versions, whole."""
+    moments = random.Random(5)
+    for _ in range(KILLS_WHILE_WRITING):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path)], cwd=ROOT, env=environment(), stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(moments.uniform(0, 0.05))
+            process.kill()
+        if (tmp_path / "gradesheet.json").exists():
+            load_gradesheet(tmp_path / "gradesheet.json")
+        for name, end in (("report.html", "</html>"), ("junit.xml", "</testsuites>")):
+            file = tmp_path / name
+            assert not file.exists() or file.read_text().rstrip().endswith(end)
+
+
+def test_a_kill_at_any_moment_leaves_nothing_behind_and_the_next_run_is_the_same(tmp_path: Path) -> None:
+    """After SIGKILL no process, no temporary file and no half-written result is left, and grading again works."""
+    temporary, output = tmp_path / "tmp", tmp_path / "out"
+    temporary.mkdir()
+    for folder in (tmp_path, temporary):
+        folder.chmod(0o755)
+    command = [sys.executable, "-m", "grader", "reference", "--output", str(output), "--seed", "3"]
+    moments = random.Random(6)
+    for _ in range(KILLS_WHILE_GRADING):
+        with subprocess.Popen(
+            command, cwd=ROOT, env=environment() | {"TMPDIR": str(temporary)}, stdout=subprocess.DEVNULL
+        ) as process:
+            time.sleep(moments.uniform(0.3, 7))
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(signal.SIGKILL)
+        assert not psutil.wait_procs([p for p in family if p.name() != "sh"], timeout=20)[1]
+        wait_until_empty(temporary)
+        for file in output.glob("*/*"):
+            assert file.name in ("gradesheet.json", "report.html", "junit.xml")
+            if file.suffix == ".json":
+                load_gradesheet(file)
+    again = [only_after(grader(*command[3:]), output) for _ in range(2)]
+    assert again[0] == again[1]
+
+
+def only_after(result: subprocess.CompletedProcess[str], output: Path) -> dict[str, object]:
+    """The gradesheet of a run that passed, without its timings."""
+    assert result.returncode == 0, result.stderr
+    sheet: Gradesheet = only_gradesheet(output)
+    return dict(json.loads(sheet.model_dump_json(exclude={"timings"})))
+
+
+def wait_until_empty(folder: Path) -> None:
+    """Fail unless a folder becomes empty soon."""
+    give_up = time.monotonic() + 20
+    while any(folder.iterdir()):
+        if time.monotonic() > give_up:
+            pytest.fail(f"left behind: {[path.name for path in folder.iterdir()]}")
+        time.sleep(0.1)

@@ -1,0 +1,181 @@
+"""The pytest plugin: however a check ends, it becomes exactly one outcome, and it is clear whose fault it was."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from grader.errors import GraderFault
+from grader.plugin import GraderPlugin, run_checks
+from grader.records import Isolation, Outcome, Status, Submission
+from grader.rubric import Check, Part, Rubric
+from grader.sandbox import Limits, Worker
+
+HEADER = """
+from hypothesis import given, strategies as st
+from grader.checking import *
+from grader.errors import GraderFault
+from grader.records import Finding
+from grader.sandbox import WorkerLost
+"""
+SUBMISSION = Submission(name="g", source="g.zip", digest="0", package="dlvc", files=())
+
+
+def run(
+    folder: Path, body: str, *, requires: dict[str, tuple[str, ...]] | None = None, names: str = ""
+) -> GraderPlugin:
+    """Run a suite of one's own; its rubric lists its tests, or `names`."""
+    suite = folder / "test_demo.py"
+    suite.write_text(HEADER + dedent(body))
+    found = names.split() or [line.strip()[9:].partition("(")[0] for line in body.split("\n") if "def test_" in line]
+    checks = tuple(
+        Check(id=f"demo.{name}", title=f"T {name}", points=1, hint="H", requires=(requires or {}).get(name, ()))
+        for name in found
+    )
+    rubric = Rubric(parts=(Part(id="demo", title="Demo"),), checks=checks, tutor_items=())
+    worker = Worker("nobody", folder, Isolation.NONE, Limits(check_seconds=2))
+    seen: list[Outcome] = []
+    plugin = GraderPlugin(rubric, SUBMISSION, worker, worker, 7, seen.append)
+    assert run_checks(plugin, folder)
+    assert {outcome.check for outcome in seen} == {check.id for check in checks}
+    return plugin
+
+
+def only(plugin: GraderPlugin) -> Outcome:
+    """The one outcome."""
+    (outcome,) = plugin.outcomes.values()
+    return outcome
+
+
+def test_a_check_that_returns_has_passed(tmp_path: Path) -> None:
+    """Returning is passing, with full score."""
+    outcome = only(run(tmp_path, "def test_one(): pass"))
+    assert (outcome.status, outcome.score) == (Status.PASSED, 1)
+
+
+def test_a_failure_carries_what_it_found_and_the_rubrics_hint(tmp_path: Path) -> None:
+    """`fail` gives message, expected and found; the hint comes from the rubric."""
+    outcome = only(run(tmp_path, "def test_one(): fail('It is off.', expected='1', found='2')"))
+    assert outcome.status is Status.FAILED
+    assert outcome.finding.model_dump(exclude_none=True) == {
+        "message": "It is off.",
+        "expected": "1",
+        "found": "2",
+        "hint": "H",
+    }
+
+
+def test_partial_credit_is_a_share(tmp_path: Path) -> None:
+    """A failure may keep a share of the points."""
+    body = "def test_one(): raise CheckFailed(Finding(message='Half.'), score=0.5)"
+    assert only(run(tmp_path, body)).score == 0.5
+
+
+@pytest.mark.parametrize(
+    "bug", ["1 / 0", "assert False", "raise SystemExit", "pytest.skip('later')", "raise GraderFault('ours')"]
+)
+def test_a_bug_in_a_check_is_the_graders_fault(tmp_path: Path, bug: str) -> None:
+    """Whatever a check raises by mistake, and a skip, is unscored as our own fault; the other checks are judged."""
+    plugin = run(tmp_path, f"import pytest\ndef test_one(): {bug}\ndef test_two(): pass")
+    assert plugin.outcomes["demo.one"].status is Status.UNSCORED
+    assert plugin.outcomes["demo.one"].fault
+    assert "grader's own fault" in plugin.outcomes["demo.one"].finding.message
+    assert plugin.outcomes["demo.two"].status is Status.PASSED
+
+
+def test_what_cannot_be_judged_is_unscored_without_fault(tmp_path: Path) -> None:
+    """`NotScored` leaves the points open, with its reason."""
+    outcome = only(run(tmp_path, "def test_one(): raise NotScored('Needs a GPU.')"))
+    assert (outcome.status, outcome.fault, outcome.finding.message) == (Status.UNSCORED, False, "Needs a GPU.")
+
+
+def test_a_lost_worker_is_a_failure_with_its_reason(tmp_path: Path) -> None:
+    """No answer is never a pass."""
+    outcome = only(run(tmp_path, "def test_one(): raise WorkerLost('time', 'No answer within 3 s.')"))
+    assert (outcome.status, outcome.finding.message) == (Status.FAILED, "No answer within 3 s.")
+
+
+def test_a_prerequisite_that_failed_leaves_the_check_unscored(tmp_path: Path) -> None:
+    """A check that could only repeat a failure costs nothing by itself, and names what it waits for."""
+    plugin = run(tmp_path, "def test_a(): fail('no')\ndef test_b(): pass", requires={"b": ("demo.a",)})
+    assert plugin.outcomes["demo.b"].status is Status.UNSCORED
+    assert "T a" in plugin.outcomes["demo.b"].finding.message
+
+
+def test_a_prerequisite_that_is_not_written_makes_the_check_not_written(tmp_path: Path) -> None:
+    """What waits for an open task is itself not started."""
+    body = """
+    def test_a(): raise CheckFailed(Finding(message='Not written yet.'), not_started=True)
+    def test_b(): pass
+    """
+    plugin = run(tmp_path, body, requires={"b": ("demo.a",)})
+    assert plugin.outcomes["demo.b"].status is Status.FAILED
+    assert plugin.outcomes["demo.b"].not_started
+
+
+def test_hypothesis_gives_the_smallest_failure(tmp_path: Path) -> None:
+    """The finding is that of the smallest failing example."""
+    body = """
+    @given(n=st.integers(0, 1000))
+    def test_one(n):
+        if n >= 17: fail('Too large.', found=str(n))
+    """
+    assert only(run(tmp_path, body)).finding.found == "17"
+
+
+def test_shrinking_ends_before_the_checks_time_does(tmp_path: Path) -> None:
+    """A slow failure is reported as it is, not as a time-out."""
+    body = """
+    import time
+    @given(n=st.integers(0, 1000))
+    def test_one(n):
+        time.sleep(0.3)
+        fail('Too large.', found=str(n))
+    """
+    assert only(run(tmp_path, body)).finding.message == "Too large."
+
+
+def test_results_that_change_are_a_failure_of_the_submission(tmp_path: Path) -> None:
+    """If the smallest example fails only sometimes, that is what the student is told."""
+    body = """
+    calls = []
+    @given(n=st.integers(0, 5))
+    def test_one(n):
+        calls.append(n)
+        if len(calls) == 3: fail('Once.')
+    """
+    outcome = only(run(tmp_path, body))
+    assert outcome.status is Status.FAILED
+    assert "different results" in outcome.finding.message
+
+
+def test_each_run_draws_by_its_seed(tmp_path: Path) -> None:
+    """The random numbers of a check depend on the seed and the check alone, so a run can be repeated."""
+    body = """
+    def test_a(rng): fail('x', found=str(rng.random()))
+    def test_b(rng): fail('x', found=str(rng.random()))
+    @given(n=st.integers(0, 10**9))
+    def test_c(n): fail('x', found='-')
+    """
+    first, second = run(tmp_path, body).outcomes, run(tmp_path, body).outcomes
+    assert first == second
+    assert first["demo.a"].finding.found != first["demo.b"].finding.found
+
+
+@pytest.mark.parametrize("names", ["one two", "other", "one one_more"])
+def test_a_rubric_that_does_not_fit_its_suites_is_the_graders_fault(tmp_path: Path, names: str) -> None:
+    """A check without a test, or a test without a check, stops the run."""
+    with pytest.raises(GraderFault, match="checks and rubric differ"):
+        run(tmp_path, "def test_one(): pass", names=names)
+
+
+def test_a_suite_that_cannot_be_read_is_the_graders_fault(tmp_path: Path) -> None:
+    """A syntax error in a suite stops the run, naming the file."""
+    with pytest.raises(GraderFault, match=r"test_demo\.py"):
+        run(tmp_path, "def test_one(: pass", names="one")
+
+
+def test_the_users_pytest_options_do_not_reach_the_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PYTEST_ADDOPTS of the shell cannot deselect a check."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
+    assert only(run(tmp_path, "def test_one(): pass")).status is Status.PASSED
