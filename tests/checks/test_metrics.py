@@ -222,19 +222,21 @@ def expect_rejections(student: Subject, rng: np.random.Generator, error: str, fo
     inputs = [{name: value for name, value in cases[i]._asdict().items() if name != "example"} for i in order]
     reactions = student.metrics_reactions(classes=3, inputs=inputs)
     for i, reaction in sorted(zip(order.tolist(), reactions, strict=True)):
-        judge_reaction(reaction, error if i < len(forbidden) else None, cases[i].example)
+        if i < len(forbidden):
+            expect_refusal(reaction, error, cases[i].example)
+        elif error in reaction["bases"] and reaction["accident"] is None:
+            found = f"{reaction['raised']}: {reaction['message']}"
+            fail("An input that is right was refused.", expected="no error", found=found, example=cases[i].example)
 
 
-def judge_reaction(reaction: dict[str, Any], error: str | None, example: str) -> None:
-    """Fail unless an input was accepted (`error` is None), or refused by an `error` that was raised on purpose."""
-    found = f"{reaction['raised']}: {reaction['message']}" if reaction["raised"] else "no error"
-    if error is None and reaction["raised"] is not None:
-        fail("An input that is right was refused.", expected="no error", found=found, example=example)
-    if error is not None and reaction["raised"] is None:
-        fail("An input that makes no sense was accepted.", expected=error, found=found, example=example)
-    if error is not None and error not in reaction["bases"]:
+def expect_refusal(reaction: dict[str, Any], error: str, example: str) -> None:
+    """Fail unless an input was refused by an `error` that was raised on purpose."""
+    if reaction["raised"] is None:
+        fail("An input that makes no sense was accepted.", expected=error, found="no error", example=example)
+    if error not in reaction["bases"]:
+        found = f"{reaction['raised']}: {reaction['message']}"
         fail("The wrong kind of error was raised.", expected=error, found=found, example=example)
-    if error is not None and reaction["accident"] is not None:
+    if reaction["accident"] is not None:
         fail(
             f"{error} came by accident: an operation failed, before any check of the input.",
             expected=f"raise {error}(...) with a message that says what was expected and what was found",
