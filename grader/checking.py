@@ -20,6 +20,8 @@ from grader.sandbox.worker import CallError
 from grader.worker.channel import encode
 
 SHOWN_VALUES = 12
+# What torch says on a host without a GPU, by how it was built.
+WITHOUT_GPU = ("No CUDA GPUs are available", "Found no NVIDIA driver", "Torch not compiled with CUDA enabled")
 
 
 class CheckFailed(Exception):  # noqa: N818 - the submission failed the check; nothing is wrong with us
@@ -129,10 +131,18 @@ class Subject:
         return ask
 
     def ask(self, probe: str, arguments: dict[str, Any]) -> Any:
-        """Call a probe; its value, or `CheckFailed` for what the submission raised."""
+        """Call a probe; its value, or `CheckFailed` for what the submission raised.
+
+        Raises:
+            CheckFailed: the submission raised.
+            NotScored: it insists on a GPU, and this host has none.
+        """
         try:
             return self._call(probe, arguments)
         except CallFailed as failure:
+            if any(words in failure.error.message for words in WITHOUT_GPU):
+                place = f" ({failure.error.where})" if failure.error.where else ""
+                raise NotScored(f"Not run: the code needs a GPU, and there is none here{place}.") from None
             raise as_check_failed(failure.error, self._worker.limits) from None
 
     def _call(self, probe: str, arguments: dict[str, Any]) -> Any:
@@ -216,7 +226,8 @@ def _limit_behind(error: CallError, limits: Limits) -> str | None:
 def _missing(error: CallError, module: str) -> Finding:
     if module.partition(".")[0] == "dlvc":
         path = module.replace(".", "/")
-        return Finding(message=f"Not submitted: {path}.py (or the folder {path}/) is missing.", where=error.where)
+        hint = "The section “Handing in” of the assignment lists the files."
+        return Finding(message=f"{path}.py was not handed in.", where=error.where, hint=hint)
     return Finding(
         message=f"The code imports the package {module!r}, which is not installed where it is graded.",
         where=error.where,

@@ -75,6 +75,7 @@ def grade_command(
 def check(
     folder: Path = Path("student"),
     *,
+    only: Annotated[list[str] | None, Parameter(help="Check this part only, such as metrics.", name="--only")] = None,
     output: OutputOption = Path("results"),
     isolation: IsolationOption = None,
 ) -> int:
@@ -83,7 +84,8 @@ def check(
     Args:
         folder: The folder that you work in.
     """
-    return run(folder, Options(STUDENT_SEED, isolation), output, audience="student")
+    options = Options(STUDENT_SEED, isolation, parts=tuple(only or ()))
+    return run(folder, options, output, audience="student")
 
 
 @app.command
@@ -108,6 +110,18 @@ def pack(folder: Path, *, output: Annotated[Path | None, Parameter(help="The zip
         console.print(Text(f"note: {note.message}" + (f" ({note.path})" if note.path else "")))
     console.print(Text(f"{target}: {len(submission.files)} files. Grade it with: python -m grader {target}"))
     return PASSED
+
+
+@app.command
+def doctor(
+    *,
+    every_tier: Annotated[bool, Parameter(name="--all", negative="", help="Try every isolation that works.")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="", help="Print JSON in place of a table.")] = False,
+) -> int:
+    """Find out whether strangers' submissions can be graded on this host: 0 yes, 1 weaker than promised, 3 no."""
+    from grader.doctor import run_doctor
+
+    return run_doctor(every_tier=every_tier, as_json=as_json)
 
 
 @app.command(group=maintainers)

@@ -79,6 +79,7 @@ class GraderPlugin:
         self.outcomes: dict[str, Outcome] = {}
         self.seconds: dict[str, float] = {}
         self._flags: dict[tuple[str, str], Flag] = {}
+        self.suites = sorted({f"test_{check.part}.py" for check in rubric.checks})
         self._checks = {check.id: check for check in rubric.checks}
         self._submission = submission
         self._student = student
@@ -237,7 +238,7 @@ def fault(name: str, error: BaseException) -> Outcome:
 
 
 def run_checks(plugin: GraderPlugin, folder: Path) -> bool:
-    """Run the suites in `folder` under a plugin.
+    """Run the suites in `folder` that the plugin's rubric names.
 
     Returns:
         Whether every check ran; False when the user interrupted it.
@@ -248,7 +249,8 @@ def run_checks(plugin: GraderPlugin, folder: Path) -> bool:
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     try:
         with mock.patch.dict(os.environ, environment, clear=True):
-            code = pytest.main([str(folder), f"--rootdir={folder}", *PYTEST_OPTIONS], plugins=[plugin])
+            suites = [str(folder / name) for name in plugin.suites]
+            code = pytest.main([*suites, f"--rootdir={folder}", *PYTEST_OPTIONS], plugins=[plugin])
     finally:
         forget_modules_in(folder)
     if plugin.problem is not None:

@@ -5,12 +5,13 @@ rubric and the suites cannot name things differently.
 """
 
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from grader.errors import GraderFault
+from grader.errors import GraderFault, UsageError
 from grader.records import Record, TutorItem, Visibility
 
 RUBRIC_FILE = Path(__file__).with_name("rubric.toml")
@@ -65,6 +66,24 @@ class Rubric(Record):
         if stray := {item.part for item in self.tutor_items} - set(part_ids):
             raise ValueError(f"tutor's items name unknown parts {sorted(stray)}")
         return self
+
+    def only(self, parts: Collection[str]) -> "Rubric":
+        """The same rubric with nothing but some of its parts, by their ids.
+
+        Raises:
+            UsageError: a part does not exist, or has no automatic checks.
+        """
+        judged = {check.part for check in self.checks}
+        if unknown := set(parts) - judged:
+            choices = ", ".join(part.id for part in self.parts if part.id in judged)
+            raise UsageError(f"There are no checks for {', '.join(sorted(unknown))}. Choose from: {choices}.")
+        return self.model_copy(
+            update={
+                "parts": tuple(part for part in self.parts if part.id in parts),
+                "checks": tuple(check for check in self.checks if check.part in parts),
+                "tutor_items": (),
+            }
+        )
 
 
 def load_rubric(path: Path = RUBRIC_FILE) -> Rubric:

@@ -45,7 +45,7 @@ def block_gradients(config: dict[str, Any], weights: int, x: torch.Tensor, size:
     """Gradients of a `Block` in training mode, for each parameter and, as `x`, for its input."""
     module = _block(config, weights).train()
     x.requires_grad_()
-    output = tensor(module(x, *size), "Block.forward")
+    output = tensor(module(x.clone(), *size), "Block.forward")
     return gradients(module, output, weights) | {"x": torch.zeros_like(x) if x.grad is None else x.grad}
 
 
@@ -127,7 +127,7 @@ def head_gradients(
     without_dropout(module)
     for level in maps:
         level.requires_grad_()
-    gradients(module, tensor(module(maps), "SegFormerHead.forward"), weights)
+    gradients(module, tensor(module([level.clone() for level in maps]), "SegFormerHead.forward"), weights)
     return [torch.zeros_like(level) if level.grad is None else level.grad for level in maps]
 
 
@@ -168,7 +168,7 @@ def checkpoint(weights: int, images: torch.Tensor) -> dict[str, Any]:
     """Save a small network through `DeepSegmenter`, load it into another one, and run both.
 
     Returns:
-        `files` that were written, by suffix; the scores `before` and `after`; the `keys` of the bare network.
+        `files` that were written and their `keys`, those of the bare network, and the scores `before` and `after`.
     """
     segmenter = import_module("dlvc.models.segment_model").DeepSegmenter
     saved, loaded = (segmenter(_TinyNet()) for _ in range(2))
@@ -179,8 +179,15 @@ def checkpoint(weights: int, images: torch.Tensor) -> dict[str, Any]:
     files = sorted(path.name for path in folder.iterdir())
     for path in folder.glob("*_best*"):
         loaded.load(path)
+    keys = [list(torch.load(path, weights_only=True)) for path in sorted(folder.iterdir())]
     with torch.no_grad():
-        return {"files": files, "before": saved.eval()(images), "after": loaded.eval()(images)}
+        return {
+            "files": files,
+            "keys": keys,
+            "expected_keys": list(saved.net.state_dict()),
+            "before": saved.eval()(images),
+            "after": loaded.eval()(images),
+        }
 
 
 class _TinyNet(nn.Sequential):

@@ -23,7 +23,7 @@ def perturb(module: nn.Module, seed: int) -> None:
 
 def _draw(name: str, shape: torch.Size, seed: int) -> torch.Tensor:
     source = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{name}".encode()))
-    noise = torch.randn(shape, generator=source)
+    noise = torch.randn(shape, generator=source, dtype=torch.float32)
     if name.endswith("running_var"):
         return 0.5 + noise.abs()
     if len(shape) > 1:
@@ -32,8 +32,10 @@ def _draw(name: str, shape: torch.Size, seed: int) -> torch.Tensor:
 
 
 def without_dropout(module: nn.Module) -> None:
-    """Set the probability of every dropout and drop path to 0, so that training mode is repeatable."""
+    """Set the probability of every dropout to 0 and take drop paths out, so that training mode is repeatable."""
     for child in module.modules():
+        if isinstance(getattr(child, "drop_path", None), nn.Module):
+            child.drop_path = nn.Identity()
         for attribute in ("p", "drop_prob"):
             if isinstance(getattr(child, attribute, None), float):
                 setattr(child, attribute, 0.0)

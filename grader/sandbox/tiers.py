@@ -21,7 +21,7 @@ from grader.sandbox.limits import MIB, Limits
 HARNESS = Path(__file__).resolve().parents[2]
 WORKER_FILES = ("grader/__init__.py", "grader/worker", "grader/probes")
 WORKER_MAIN = "grader/worker/__main__.py"
-FIRST_WORKER_UID = 64000
+FIRST_WORKER_UID = 1_000_000_000
 # Root's interpreter often lives below a folder that is closed to others. Without a mount namespace the worker's user
 # needs this capability to read it; what may be read at all is Landlock's to say.
 READ_ANY = "dac_read_search"
@@ -46,6 +46,8 @@ ENVIRONMENT = {
     "MPLBACKEND": "agg",
     "WANDB_MODE": "disabled",
     "TQDM_DISABLE": "1",
+    # Asking CUDA itself whether there is a GPU would keep every forked child from using it.
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
@@ -59,6 +61,7 @@ class Plan:
         argv: the command, up to the control descriptor's number, which is appended.
         submission: where the worker finds the clean tree.
         scratch: where it may write.
+        wipe: folders to be emptied after each check.
         landlock: arguments of `restrict_files`, None where bubblewrap does that work.
         filter: arguments of `restrict_calls`, None for no filter.
         own_user: the worker runs as a user that nobody else uses.
@@ -67,6 +70,7 @@ class Plan:
     argv: tuple[str, ...]
     submission: str
     scratch: str
+    wipe: tuple[str, ...]
     landlock: dict[str, list[str]] | None
     filter: dict[str, bool] | None
     own_user: bool
@@ -111,6 +115,7 @@ def plan(isolation: Isolation, submission: Path, scratch: Path, limits: Limits, 
         argv=(*(_unprivileged(uid, keep=READ_ANY) if as_root else ()), *worker_command(str(HARNESS / WORKER_MAIN))),
         submission=str(submission),
         scratch=str(scratch),
+        wipe=(str(scratch),),
         landlock=_landlock_paths(submission, scratch) if isolation is Isolation.LANDLOCK else None,
         filter={"sockets": False} if isolation is Isolation.LANDLOCK else None,
         own_user=as_root,
@@ -135,6 +140,7 @@ def _bubblewrap(submission: Path, limits: Limits, uid: int) -> Plan:
         argv=(*argv, "--", *inside, *worker_command(f"/harness/{WORKER_MAIN}")),
         submission="/submission",
         scratch="/tmp",  # noqa: S108 - private to the sandbox
+        wipe=("/tmp", "/dev/shm"),  # noqa: S108 - as above
         landlock=None,
         filter={"sockets": True},
         own_user=as_root,

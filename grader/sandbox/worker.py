@@ -1,14 +1,14 @@
 """The trusted side's handle on one worker: start it, open a session for a check, call probes, end it for good."""
 
-import itertools
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,8 +25,9 @@ from grader.worker.channel import Channel, ChannelClosed, FrameCaps, FrameTimeou
 
 REAP_SECONDS = 5.0
 TEXT_LENGTH = 8000
+LAST_LINES = 6
 MOST_ALARMS, ALARM_LENGTH = 20, 300
-_uids = itertools.count(FIRST_WORKER_UID)
+UIDS = 1 << 29
 
 
 class CallError(Record):
@@ -57,7 +58,7 @@ class WorkerLost(BaseException):
     would otherwise try to shrink the example that killed the worker.
 
     Args:
-        kind: `time`, `memory`, `processes`, `signal`, `exit`, `garbage`.
+        kind: `time`, `memory`, `processes`, `disk`, `signal`, `exit`, `garbage`.
         message: what happened, naming the limit and its value.
     """
 
@@ -183,7 +184,13 @@ class Worker:
         self._scratch = tempfile.TemporaryDirectory(
             prefix="grader-scratch-", dir=self._room, ignore_cleanup_errors=True
         )
-        design = plan(self._isolation, self._tree, Path(self._scratch.name), self.limits, next(_uids))
+        design = plan(
+            self._isolation,
+            self._tree,
+            Path(self._scratch.name),
+            self.limits,
+            FIRST_WORKER_UID + secrets.randbelow(UIDS),
+        )
         ours, theirs = socket.socketpair()
         self._start_log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(  # noqa: S603 - a command of our own making
@@ -203,14 +210,16 @@ class Worker:
         settings = {
             "submission": design.submission,
             "scratch": design.scratch,
+            "wipe": list(design.wipe),
             "landlock": design.landlock,
             "filter": design.filter,
             "limits": self.limits.for_worker(own_user=design.own_user),
             "preload": list(self._preload),
             "threads": 1,
         }
-        self._control.send(settings, time.monotonic() + self.limits.start_seconds)
-        self._watchdog = Watchdog(self._process.pid, self.limits)
+        with suppress(ChannelClosed, FrameTimeout):  # a worker that died at once is told by `wait_ready`
+            self._control.send(settings, time.monotonic() + self.limits.start_seconds)
+        self._watchdog = Watchdog(self._process.pid, self.limits, Path(self._scratch.name))
 
     def wait_ready(self) -> dict[str, Any]:
         """Wait until the zygote has imported torch; what it told of its versions.
@@ -229,9 +238,9 @@ class Worker:
 
     def _why_not(self, error: Exception) -> str:
         self._start_log.seek(0)
-        tail = self._start_log.read()[-TEXT_LENGTH:].decode(errors="replace").strip()
+        lines = self._start_log.read()[-TEXT_LENGTH:].decode(errors="replace").strip().splitlines()
         self.stop()
-        return tail or str(error) or type(error).__name__
+        return "\n".join(lines[-LAST_LINES:]) or str(error) or type(error).__name__
 
     @contextmanager
     def session(self, seed: int) -> Iterator[Session]:

@@ -49,6 +49,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     channel = Channel(control, FrameCaps())
     settings = channel.receive(time.monotonic() + 60)
+    os.environ["TMPDIR"] = settings["scratch"]
     become_subreaper()
     apply_limits(settings["limits"])
     if settings["landlock"] is not None:
@@ -69,13 +70,22 @@ def prepare(settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "cuda": torch.cuda.is_available(),
+        "cuda": has_gpu(),
     }
+
+
+def has_gpu() -> bool:
+    """Whether torch sees a GPU; without a device file it is not asked: CUDA would not survive a fork."""
+    import torch
+
+    return any(Path("/dev").glob("nvidia[0-9]*")) and torch.cuda.is_available()
 
 
 def serve(control: socket.socket, channel: Channel, settings: dict[str, Any]) -> None:
     """Fork and reap children as the trusted side asks."""
     child = 0
+    # What is there before any check is not a check's: an interpreter may be bound into a sandbox's /tmp.
+    belongs = {folder: frozenset(os.listdir(folder)) for folder in settings["wipe"]}  # noqa: PTH208 - names
     while True:
         try:
             order, descriptors, _, _ = socket.recv_fds(control, 1, 2)
@@ -85,7 +95,8 @@ def serve(control: socket.socket, channel: Channel, settings: dict[str, Any]) ->
             child = fork(control, descriptors, settings)
             continue
         status = reap(child, patient=order == b"E")
-        clear(settings["scratch"])
+        for folder in settings["wipe"]:
+            clear(folder, belongs[folder])
         if not order:
             os._exit(0)
         channel.send({"status": status}, time.monotonic() + 10)
@@ -147,9 +158,11 @@ def reap(child: int, *, patient: bool) -> int | None:
     return status
 
 
-def clear(folder: str) -> None:
-    """Remove what a check has written, so that the next one finds nothing of it."""
+def clear(folder: str, belongs: frozenset[str]) -> None:
+    """Remove what a check has written, so that the next one finds nothing of it; `belongs` names what stays."""
     for entry in Path(folder).iterdir():
+        if entry.name in belongs:
+            continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)
         else:

@@ -25,9 +25,17 @@ FORBIDDEN_CALLS = (
     *("io_uring_setup", "io_uring_enter", "io_uring_register"),
     *("unshare", "setns", "mount", "umount2", "pivot_root", "move_mount", "open_tree", "fsopen", "fsmount"),
     *("bpf", "perf_event_open", "userfaultfd", "keyctl", "add_key", "request_key", "open_by_handle_at"),
+    # Memory that belongs to no process, and (System V, POSIX queues) outlives every check.
+    *("memfd_create", "memfd_secret", "shmget", "semget", "msgget", "mq_open"),
     *("kexec_load", "init_module", "finit_module", "delete_module"),
 )
 CLONE_NEWUSER = 0x10000000
+
+# Landlock knows neither modes nor owners nor attributes. Who sets them is told that it worked: `shutil.copy` needs it.
+FEIGNED_CALLS = (
+    *("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat"),
+    *("setxattr", "lsetxattr", "fsetxattr", "setxattrat", "removexattr", "lremovexattr", "fremovexattr"),
+)
 
 LIMITS = {
     "processes": resource.RLIMIT_NPROC,
@@ -100,7 +108,7 @@ def restrict_signals() -> None:
 
 
 def restrict_calls(*, sockets: bool) -> None:
-    """Refuse system calls that nothing honest needs; without `sockets`, also every new socket.
+    """Refuse system calls that nothing honest needs; without `sockets`, also new sockets and changes of modes.
 
     Landlock knows TCP only: it would let a process send UDP, or talk to any service of the host by its socket file.
     A pair of connected sockets can still be made. `clone3` hides its flags from a filter, so it is said not to exist;
@@ -108,10 +116,13 @@ def restrict_calls(*, sockets: bool) -> None:
     """
     import pyseccomp
 
+    refused = dict.fromkeys(FORBIDDEN_CALLS, errno.EACCES)
+    if not sockets:
+        refused |= {"socket": errno.EACCES} | dict.fromkeys(FEIGNED_CALLS, 0)
     rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
-    for name in (*FORBIDDEN_CALLS, *(() if sockets else ("socket",))):
+    for name, answer in refused.items():
         if pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) >= 0:
-            rules.add_rule(pyseccomp.ERRNO(errno.EACCES), name)
+            rules.add_rule(pyseccomp.ERRNO(answer), name)
     rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
     new_user = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER)
     rules.add_rule(pyseccomp.ERRNO(errno.EACCES), "clone", new_user)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from grader.checking import Subject, fail
+from grader.checking import NotScored, Subject, fail
 from grader.intake import brought_data_or_weights
 from grader.records import Submission
 
@@ -39,6 +39,8 @@ def read_report(student: Subject, submission: Submission) -> dict[str, Any]:
     report = student.handin_report()
     if report["problem"] is not None:
         fail(f"report.pdf cannot be read: {report['problem']}.")
+    if report["pages"] is None:
+        raise NotScored("report.pdf is encrypted in a way that this program cannot open; a person can.")
     return report
 
 
@@ -51,7 +53,11 @@ def test_report_length(student: Subject, submission: Submission) -> None:
     """The report has 3 to 4 pages."""
     pages = read_report(student, submission)["pages"]
     if pages not in PAGES:
-        fail("The report's length is not as asked for.", expected="3 to 4 pages", found=f"{pages} pages")
+        fail(
+            "The report's length is not as asked for.",
+            expected="3 to 4 pages",
+            found=f"{pages} page{'s' if pages != 1 else ''}",
+        )
 
 
 def test_report_pictures(student: Subject, submission: Submission) -> None:

@@ -19,6 +19,9 @@ BACKWARD = Tolerance(
 
 SEEDS = 1 << 31
 ORDER = [0, 1, 2, 3]
+# The contract's order of levels first, then its reverse, which is the other one that people choose.
+ORDERS = sorted(map(list, permutations(ORDER)), key=lambda order: (order != ORDER, order != ORDER[::-1]))
+CUT_OFF = "The output is right, but no gradient reaches {what}: its branch is cut off, by detach(), .data or no_grad()."
 DIMENSION = 16
 SAMPLES = 128
 BLOCKS = (
@@ -69,14 +72,20 @@ def test_block_gradients(student: Subject, reference: Subject, rng: np.random.Ge
 
 
 def expect_gradients(found: dict[str, NDArray[Any]], expected: dict[str, NDArray[Any]]) -> None:
-    """Fail at the first parameter that has no gradient, or another one than expected."""
+    """Fail at the first parameter that has no gradient, or another one than expected.
+
+    Some gradients are 0 but for rounding (that of a bias before a normalisation), so what is small is judged by the
+    largest gradient of all.
+    """
+    largest = max(float(np.abs(right).max()) for right in expected.values())
+    tolerance = BACKWARD._replace(absolute=BACKWARD.absolute * max(1.0, largest))
     for name, right in expected.items():
         what = "the input x" if name == "x" else name
         if name not in found:
             fail(f"There is no parameter {name}.", expected=name, found=", ".join(found))
-        if np.any(right) and not np.any(found[name]):
-            fail(f"No gradient reaches {what}: it does not take part in the output.", where=name)
-        expect_close(found[name], right, BACKWARD, f"The gradient of {what} is wrong.", where=name)
+        if np.abs(right).max() > tolerance.absolute and not np.any(found[name]):
+            fail(CUT_OFF.format(what=what), where=name)
+        expect_close(found[name], right, tolerance, f"The gradient of {what} is wrong.", where=name)
 
 
 def test_block_drop_path(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
@@ -144,8 +153,8 @@ def test_patch_embed_output(student: Subject, reference: Subject, rng: np.random
         if found["size"] != expected["size"]:
             fail(
                 "forward returns the wrong H and W.",
-                expected=f"{expected['size']}",
-                found=f"{found['size']}",
+                expected="H = {:g}, W = {:g}".format(*expected["size"]),
+                found="H = {:g}, W = {:g}".format(*found["size"]),
                 example=example,
             )
         expect_close(found["tokens"], expected["tokens"], FORWARD, "The tokens are wrong.", example=example)
@@ -169,7 +178,7 @@ def test_head_output(student: Subject, reference: Subject, rng: np.random.Genera
     case = head_case(rng)
     found = student.segformer_head(**case, order=ORDER)
     expected = reference.segformer_head(**case, order=ORDER)
-    others = (reference.segformer_head(**case, order=list(order)) for order in permutations(ORDER))
+    others = (reference.segformer_head(**case, order=order) for order in ORDERS)
     if not matches(found, expected) and not any(matches(found, other) for other in others):
         example = "maps of 16 x 24, 8 x 12, 4 x 6 and 2 x 3 with 4, 6, 8 and 10 channels"
         expect_close(found, expected, FORWARD, "The head gives other scores than the paper's.", example=example)
@@ -181,8 +190,8 @@ def test_head_levels(student: Subject, reference: Subject, rng: np.random.Genera
     found = student.segformer_head_gradients(**case, order=ORDER)
     for level, gradient in enumerate(found, start=1):
         if not np.any(gradient):
-            fail(f"No gradient reaches level c{level}: it does not take part in the scores.", where=f"c{level}")
-    expected = [reference.segformer_head_gradients(**case, order=list(order)) for order in permutations(ORDER)]
+            fail(CUT_OFF.format(what=f"level c{level}"), where=f"c{level}")
+    expected = [reference.segformer_head_gradients(**case, order=order) for order in ORDERS]
     right = next((one for one in expected if matches(found[0], one[0])), expected[0])
     for level, (gradient, wanted) in enumerate(zip(found, right, strict=True), start=1):
         expect_close(gradient, wanted, BACKWARD, f"The gradient of level c{level} is wrong.", where=f"c{level}")
@@ -234,7 +243,7 @@ def test_network_output(student: Subject, reference: Subject, rng: np.random.Gen
         found = student.segformer_network(**case, order=ORDER)
         expected = reference.segformer_network(**case, order=ORDER)
         if not matches(found, expected) and not any(
-            matches(found, reference.segformer_network(**case, order=list(order))) for order in permutations(ORDER)
+            matches(found, reference.segformer_network(**case, order=order)) for order in ORDERS
         ):
             message = f"SegFormer({classes}) gives wrong scores for images of {height} x {width}."
             expect_close(found, expected, FORWARD, message)
@@ -244,8 +253,8 @@ def test_network_training(student: Subject, reference: Subject, rng: np.random.G
     """In training mode scores are right and every parameter gets a gradient of the right length."""
     case = {"classes": 3, "weights": int(rng.integers(SEEDS)), "images": normal(rng, 2, 3, 64, 64)}
     found = student.segformer_network_gradients(**case, order=ORDER)
-    for order in permutations(ORDER):
-        expected = reference.segformer_network_gradients(**case, order=list(order))
+    for order in ORDERS:
+        expected = reference.segformer_network_gradients(**case, order=order)
         if matches(found["scores"], expected["scores"]):
             break
     else:
@@ -260,5 +269,11 @@ def test_checkpoint(student: Subject, rng: np.random.Generator) -> None:
     names = ["_TinyNet_model.pth", "_TinyNet_model_best.pth"]
     if answer["files"] != names:
         fail("save() writes other files.", expected=", ".join(names), found=", ".join(answer["files"]))
+    if any(keys != answer["expected_keys"] for keys in answer["keys"]):
+        fail(
+            "The file has other keys than the bare network's state dict.",
+            expected=", ".join(answer["expected_keys"]),
+            found=", ".join(next(keys for keys in answer["keys"] if keys != answer["expected_keys"])),
+        )
     message = "A network that was saved and loaded again gives other scores."
     expect_close(answer["after"], answer["before"], FORWARD, message)

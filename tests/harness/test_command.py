@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grader.records import Status
+from grader.records import Isolation, Status
 from tests.harness.command import ROOT, environment, grader, only_gradesheet, with_status
 from tests.harness.handin import without_markers
+from tests.harness.hosts import TIERS, require
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +27,13 @@ def packed_reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_the_packed_reference_gets_every_automatic_point(packed_reference: Path, tmp_path: Path) -> None:
-    """The solution passes every check, nothing is open but the tutor's items, and the exit code is 0."""
-    result = grader(packed_reference, "--output", tmp_path)
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_packed_reference_gets_every_automatic_point(
+    packed_reference: Path, tmp_path: Path, tier: Isolation
+) -> None:
+    """On each tier the solution passes every check, nothing is open but the tutor's items, and the exit code is 0."""
+    require(tier)
+    result = grader(packed_reference, "--output", tmp_path, "--isolation", tier.value)
     assert result.returncode == 0, result.stdout
     sheet = only_gradesheet(tmp_path)
     assert sheet.points.earned == sheet.points.possible > 0

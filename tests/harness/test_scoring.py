@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from grader.errors import GraderFault
+from grader.errors import GraderFault, UsageError
+from grader.pipeline import CHECKS
 from grader.records import Finding, Outcome, Status
 from grader.rubric import Check, Part, Rubric, load_rubric
 from grader.scoring import score, total
@@ -91,3 +92,18 @@ def test_every_check_has_a_title_a_hint_and_points() -> None:
         assert one.points > 0
         assert one.title
         assert one.hint.endswith((".", "?"))
+
+
+def test_the_suites_are_those_of_the_rubric() -> None:
+    """There is one suite for each part with automatic checks, so that none is left out without notice."""
+    assert {suite.name for suite in CHECKS.glob("test_*.py")} == {f"test_{check.part}.py" for check in RUBRIC.checks}
+
+
+def test_a_rubric_of_some_parts_keeps_their_checks_and_order() -> None:
+    """`only` keeps what belongs to its parts, and refuses a part without checks by naming the choices."""
+    some = RUBRIC.only(["handin", "metrics"])
+    assert [check.id for check in some.checks] == [
+        check.id for check in RUBRIC.checks if check.part in ("metrics", "handin")
+    ]
+    with pytest.raises(UsageError, match="metrics, segformer, handin"):
+        RUBRIC.only(["bonus"])
