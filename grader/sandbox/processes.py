@@ -38,7 +38,10 @@ def memory(processes: list[psutil.Process], enough: int) -> int:
 
 def _bytes(process: psutil.Process, *, proportional: bool) -> int:
     try:
-        return int(process.memory_full_info().pss if proportional else process.memory_info().rss)
+        if not proportional:
+            return int(process.memory_info().rss)
+        full = process.memory_full_info()
+        return int(getattr(full, "pss", full.uss))  # only Linux tells the proportional size
     except (psutil.Error, AttributeError):
         return 0
 
