@@ -27,7 +27,7 @@ __all__ = [
     "report_missing",
     "report_of_four_pages",
     "report_of_one_page",
-    "report_of_six_pages",
+    "report_of_text_pages",
     "report_with_a_password",
     "report_with_another_name",
     "report_without_pictures",
@@ -189,14 +189,14 @@ def report_of_four_pages(folder: Path) -> Path:
     return _report(folder, lambda report, pages: [report.add_page(page) for page in (*pages, pages[0])])
 
 
-def report_of_six_pages(folder: Path) -> Path:
-    """The report is too long."""
-    return _report(folder, lambda report, pages: [report.add_page(page) for page in (*pages, *pages)])
-
-
 def report_without_pictures(folder: Path) -> Path:
-    """The report has three pages of text."""
-    return _report(folder, lambda report, pages: [report.add_page(pages[0]) for _ in range(3)])
+    """The report has three empty pages."""
+    return _report(folder, lambda report, pages: [report.add_blank_page(595, 842) for _ in pages])
+
+
+def report_of_text_pages(folder: Path) -> Path:
+    """The report has three pages of text; they name markers of plots among their resources, but draw none."""
+    return _report(folder, lambda report, pages: [report.add_page(pages[0]) for _ in pages])
 
 
 def report_with_a_password(folder: Path) -> Path:
@@ -214,6 +214,6 @@ def report_write_protected(folder: Path) -> Path:
 
     def change(report: PdfWriter, pages: list[PageObject]) -> None:
         report.append(folder / "report.pdf", pages=(0, len(pages)))
-        report.encrypt("", owner_password="secret", algorithm="RC4-128")  # noqa: S106 - of a test file
+        report.encrypt("", owner_password="secret", algorithm="RC4-128")
 
     return _report(folder, change)

@@ -1,0 +1,103 @@
+"""The planted submissions: one known mistake each in `wrong/`, odd but correct ones in `right/`.
+
+A submission is the reference with `<name>.patch` applied, or changed by the function `<name>` of `oddities`, or both.
+`wrong/expected.toml` lists, for every wrong one, the checks that have to fail; all others have to pass, except those
+that are left unscored since they require a failed one. A right one passes every check.
+
+Patches apply at exact lines only, so that none can end up elsewhere. When the reference has moved on, apply them to a
+copy of it with `patch -p1`, which looks for the place, and write them anew with `diff -U2`.
+"""
+
+import re
+import shutil
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import patch_ng
+
+from grader.rubric import Rubric
+from tests.submissions import oddities
+
+FOLDER = Path(__file__).parent
+REFERENCE = FOLDER.parents[1] / "reference"
+# No other part's checks touch these files: Part 2 imports the metric alone, and Part 5 the models.
+PARTS = {"dlvc/metrics.py": "metrics", "dlvc/models/": "segformer"}
+NOT_HANDED_IN = shutil.ignore_patterns(".*", "__pycache__")
+
+
+class PatchRefused(Exception):  # noqa: N818 - named for what happened
+    """A patch cannot be read, does not fit the reference, or changes nothing."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A submission whose outcome is known.
+
+    Args:
+        name: of its patch or its oddity, and the test's id.
+        fails: ids of the checks that have to fail, none for a right one.
+    """
+
+    name: str
+    fails: frozenset[str] = frozenset()
+
+    def make(self, folder: Path) -> Path:
+        """Build the submission below an empty `folder`; what is handed in, a folder or a zip."""
+        source = folder / "group_7"
+        shutil.copytree(REFERENCE, source, ignore=NOT_HANDED_IN)
+        if self.patch.exists():
+            apply(self.patch, source)
+        return getattr(oddities, self.name, lambda unchanged: unchanged)(source)
+
+    @property
+    def patch(self) -> Path:
+        """Where its patch is, or would be."""
+        return FOLDER / ("wrong" if self.fails else "right") / f"{self.name}.patch"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts that it could fail: those of the files it changes; none, for all, if a patch is not the whole story."""
+        if not self.patch.exists() or hasattr(oddities, self.name):
+            return ()
+        changed = re.findall(r"^\+\+\+ b/(\S+)", self.patch.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        parts = {next((part for start, part in PARTS.items() if name.startswith(start)), None) for name in changed}
+        return () if None in parts else ("handin", *sorted(filter(None, parts)))
+
+    def unscored(self, rubric: Rubric) -> frozenset[str]:
+        """The checks that cannot be judged, since one that they require has not passed."""
+        missed: set[str] = set(self.fails)
+        for check in rubric.checks:
+            if missed.intersection(check.requires):
+                missed.add(check.id)
+        return frozenset(missed - self.fails)
+
+
+def apply(patch: Path, folder: Path) -> None:
+    """Apply a unified diff with the prefixes `a/` and `b/` to the files in `folder`.
+
+    Raises:
+        PatchRefused: not every part of it could be applied; the library's log says which, line by line.
+    """
+    parsed = patch_ng.fromfile(patch)
+    if not parsed:
+        raise PatchRefused(f"{patch.name} is no patch that can be read")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    applied = parsed.apply(strip=1, root=folder)
+    changed = sum(path.read_bytes() != content for path, content in before.items())
+    # A patch whose changes are there already counts as applied for the library.
+    if not applied or changed != len(parsed.items):
+        raise PatchRefused(f"{patch.name} does not fit the files that it is to change")
+
+
+def wrong_submissions() -> list[Planted]:
+    """All planted mistakes, as `expected.toml` lists them."""
+    expected = tomllib.loads((FOLDER / "wrong" / "expected.toml").read_text(encoding="utf-8"))
+    return [Planted(name, frozenset(fails)) for name, fails in expected.items()]
+
+
+def right_submissions() -> list[Planted]:
+    """All odd but correct submissions: a patch in `right/`, or an oddity that is not listed as wrong."""
+    patched = {path.stem for path in (FOLDER / "right").glob("*.patch")}
+    wrong = {planted.name for planted in wrong_submissions()}
+    return [Planted(name) for name in sorted((patched | set(oddities.__all__)) - wrong)]
