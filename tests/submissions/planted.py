@@ -57,7 +57,7 @@ class Planted:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The parts that it could fail: those of the files it changes; none, for all, if a patch is not the whole story."""
+        """The parts that it could fail, by the files that it changes; none stands for all, where a patch is not all."""
         if not self.patch.exists() or hasattr(oddities, self.name):
             return ()
         changed = re.findall(r"^\+\+\+ b/(\S+)", self.patch.read_text(encoding="utf-8"), flags=re.MULTILINE)
