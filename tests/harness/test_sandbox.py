@@ -99,7 +99,7 @@ def test_sessions_do_not_see_each_other(bench: Bench) -> None:
     value = "(hasattr(builtins, 'left'), torch.get_default_dtype() == torch.float64, os.listdir('.'), os.listdir('..'))"
     assert ask(bench, leave) == "0.5"
     seen = ask(bench, look, value)
-    assert seen.startswith("(False, False, [], ['tmp")
+    assert seen.startswith("(False, False, ['dlvc'], ['tmp")  # the submission, as links, and the check's own folder
     assert "left" not in seen
 
 
