@@ -1,0 +1,154 @@
+"""Grading one submission after another with the same two workers, whose start takes longer than the checks."""
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import pytest
+
+from grader.intake import take_in
+from grader.pipeline import CHECKS
+from grader.plugin import GraderPlugin, check_id, run_checks
+from grader.records import Flag, Isolation, Outcome, Points
+from grader.rubric import Rubric, load_rubric
+from grader.sandbox import Limits, Worker
+from grader.sandbox.tiers import python_folders
+from grader.scoring import score, total
+from tests.harness.packing import files_of
+from tests.submissions.planted import REFERENCE
+
+SEED = 1
+RUBRIC = load_rubric()
+PRELOADED = ("pypdf",)
+WRITABLE = ("tmp", "dev/shm")
+
+
+class Graded(NamedTuple):
+    """What came out of one submission."""
+
+    outcomes: dict[str, Outcome]
+    flags: tuple[Flag, ...]
+    points: Points
+
+
+class SomeChecks(GraderPlugin):
+    """Runs those checks that its rubric lists, and none of the others in the folder."""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave the others out before rubric and tests are matched."""
+        items[:] = [item for item in items if check_id(item) in self._checks]
+        super().pytest_collection_modifyitems(items)
+
+
+class Bench:
+    """Two workers of a tier; the folder that the student's imports from is filled anew for each submission.
+
+    Args:
+        folder: where everything lies; the sandbox has the tree in it bound, so it keeps its place.
+        stack: ends the workers.
+        isolation: the tier.
+        limits: what a check may use.
+    """
+
+    def __init__(self, folder: Path, stack: ExitStack, isolation: Isolation, limits: Limits) -> None:
+        self._fresh, self._tree, self._room = folder / "fresh", folder / "submission", folder / "room"
+        self._room.mkdir(mode=0o711)
+        self._limits = limits
+        take_in(REFERENCE, folder / "reference")
+        take_in(REFERENCE, self._tree)
+        self._student = stack.enter_context(
+            Worker("submission", self._tree, isolation, limits, preload=PRELOADED, room=self._room)
+        )
+        self._reference = stack.enter_context(
+            Worker("reference", folder / "reference", isolation, Limits(), preload=PRELOADED)
+        )
+        self._answers: dict[bytes, Any] = {}
+
+    def grade(self, source: Path, checks: Iterable[str] | None = None, seconds: float | None = None) -> Graded:
+        """Take a submission in and run checks on it, all of the rubric's unless some are named.
+
+        Args:
+            source: a folder or a zip.
+            checks: ids; what they require has to be among them.
+            seconds: a time limit for calls and checks that differs from the bench's.
+        """
+        submission = take_in(source, self._fresh)
+        for old in self._tree.iterdir():
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        for new in self._fresh.iterdir():
+            new.rename(self._tree / new.name)
+        self._fresh.rmdir()
+        before = files_of(self._tree)
+        times = {} if seconds is None else {"call_seconds": seconds, "check_seconds": seconds}
+        self._student.limits = self._limits.model_copy(update=times)
+        rubric = _only(checks)
+        plugin = SomeChecks(rubric, submission, self._student, self._reference, SEED, lambda _: None, self._answers)
+        run_checks(plugin, CHECKS)
+        assert files_of(self._tree) == before, "the submission was changed"
+        items, _ = score(rubric, plugin.outcomes)
+        return Graded(plugin.outcomes, plugin.flags, total(items))
+
+    def remains(self) -> list[str]:
+        """What the last submission has left behind, cleared away so that the next one is judged by itself."""
+        left = self._left()
+        if left:
+            # Not `shutil.rmtree`, which folders that are closed or nested too deep can stop.
+            subprocess.run(["chmod", "-R", "u+rwx", self._room], check=True)
+            subprocess.run(["rm", "-rf", *self._room.iterdir()], check=True)
+            self._student.stop()
+        return left
+
+    def _left(self) -> list[str]:
+        """Processes below the zygotes, and files where they may write."""
+        family = psutil.Process().children(recursive=True)
+        zygotes = [process for process in family if _is_zygote(process)]
+        left = [_describe(stray) for zygote in zygotes for stray in zygote.children(recursive=True)]
+        left += [str(path) for path in self._room.glob("*/*")]
+        for zygote in zygotes:
+            # The file system as a worker sees it; without a mount namespace of its own it is the host's.
+            seen = Path(f"/proc/{zygote.pid}/root")
+            if (seen / "submission").exists() and (seen / "harness").exists():
+                found = [path for name in WRITABLE for path in (seen / name).iterdir()]
+                left += [str(path) for path in found if not _leads_to_python(path.relative_to(seen))]
+        return left
+
+
+def _only(checks: Iterable[str] | None) -> Rubric:
+    if checks is None:
+        return RUBRIC
+    wanted = frozenset(checks)
+    return Rubric(
+        parts=RUBRIC.parts,
+        checks=tuple(check for check in RUBRIC.checks if check.id in wanted),
+        tutor_items=RUBRIC.tutor_items,
+    )
+
+
+def _leads_to_python(path: Path) -> bool:
+    """Whether the interpreter lives below a folder that is otherwise the worker's to write in."""
+    return any(Path(folder).is_relative_to("/" / path) for folder in python_folders())
+
+
+def _is_zygote(process: psutil.Process) -> bool:
+    """A worker's first process, which no other process of it stands above."""
+    try:
+        command, parent = process.cmdline(), process.parent()
+        above = parent.cmdline() if parent is not None else []
+    except psutil.Error:
+        return False
+    return _runs_worker(command) and not _runs_worker(above)
+
+
+def _runs_worker(command: list[str]) -> bool:
+    return bool(command) and "python" in Path(command[0]).name and any("worker/__main__.py" in word for word in command)
+
+
+def _describe(process: psutil.Process) -> str:
+    try:
+        return f"process {process.pid}: {' '.join(process.cmdline())}"
+    except psutil.Error:
+        return f"process {process.pid}"
