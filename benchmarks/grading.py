@@ -1,5 +1,7 @@
 """How long a grading takes, as its user sees it: whole processes, one warm-up, then several runs under each isolation.
 
+What isolation costs is a ratio within one run: the tiers take turns. It ends with exit code 1 if that is over the bound.
+
 python benchmarks/grading.py --runs 5
 """
 
@@ -35,24 +37,32 @@ def grade(source: Path, isolation: Isolation) -> tuple[float, dict[str, float]]:
         return seconds, load_gradesheet(file).timings.stages
 
 
-def main(source: Path = ROOT / "examples" / "group_7", *, runs: int = 5) -> None:
+def main(source: Path = ROOT / "examples" / "group_7", *, runs: int = 5, bound: float = 1.10) -> None:
     """Measure and print a table.
 
     Args:
         source: What to grade.
         runs: How often, under each isolation that works here.
+        bound: The most that a grading under isolation may take, as a multiple of one without.
     """
     tiers = [tier for tier in Isolation if tier is Isolation.NONE or why_unavailable(tier) is None]
     grade(source, tiers[0])
     order = [tier for _ in range(runs) for tier in tiers]
     measured = [(tier, *grade(source, tier)) for tier in track(order, "grading", console=Console(stderr=True))]
-    table = Table("isolation", "median s", "min", "max", "workers s", "checks s", title=machine(source, runs))
+    table = Table("isolation", "median s", "min", "max", "workers s", "checks s", "ratio", title=machine(source, runs))
+    without = median(wall for which, wall, _ in measured if which is Isolation.NONE)
+    worst = 0.0
     for tier in tiers:
         seconds = [wall for which, wall, _ in measured if which is tier]
         stages = [stage for which, _, stage in measured if which is tier]
         parts = [median(stage[name] for stage in stages) for name in ("start of the workers", "checks")]
-        table.add_row(tier.value, *(f"{x:.2f}" for x in (median(seconds), min(seconds), max(seconds), *parts)))
+        ratio = median(seconds) / without
+        worst = max(worst, ratio)
+        figures = (median(seconds), min(seconds), max(seconds), *parts, ratio)
+        table.add_row(tier.value, *(f"{x:.2f}" for x in figures))
     Console().print(table)
+    if worst > bound:
+        sys.exit(f"Isolation costs more than the bound: {worst:.2f} times the time without, over {bound:.2f}.")
 
 
 def machine(source: Path, runs: int) -> str:

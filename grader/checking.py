@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from grader.errors import GraderFault
-from grader.records import Finding
+from grader.forms import FORMS, WrongForm
+from grader.records import Finding, Isolation
 from grader.sandbox import CallFailed, Limits, Session, Worker, WorkerLost
 from grader.sandbox.worker import CallError
 from grader.worker.channel import encode
@@ -135,20 +136,32 @@ class Subject:
 
         Raises:
             CheckFailed: the submission raised.
-            NotScored: it insists on a GPU, and this host has none.
+            WorkerLost: there was no answer, or one of another form than the probe's.
+            NotScored: it insists on what this host cannot offer: a GPU, or shared memory under Landlock.
         """
         try:
             return self._call(probe, arguments)
         except CallFailed as failure:
-            if any(words in failure.error.message for words in WITHOUT_GPU):
-                place = f" ({failure.error.where})" if failure.error.where else ""
-                raise NotScored(f"Not run: the code needs a GPU, and there is none here{place}.") from None
+            self._raise_unless_it_could_run(failure.error)
             raise as_check_failed(failure.error, self._worker.limits) from None
+
+    def _raise_unless_it_could_run(self, error: CallError) -> None:
+        """Raise `NotScored` for what this host cannot offer, through no fault of the submission."""
+        place = f" ({error.where})" if error.where else ""
+        if any(words in error.message for words in WITHOUT_GPU):
+            raise NotScored(f"Not run: the code needs a GPU, and there is none here{place}.")
+        if error.lacks == "shared memory" and self._worker.isolation is Isolation.LANDLOCK:
+            raise NotScored(f"Not run: the code needs memory that processes share, which Landlock cannot give{place}.")
 
     def _call(self, probe: str, arguments: dict[str, Any]) -> Any:
         if self._session is None:
             self._session = self._stack.enter_context(self._worker.session(self._seed))
-        return self._session.call(probe, arguments)
+        answer = self._session.call(probe, arguments)
+        try:
+            return FORMS[probe].read(answer, arguments)
+        except WrongForm as wrong:
+            self._session.alarms.add(("forged", f"{probe} answered what the grader's own code never does: {wrong}"))
+            raise WorkerLost("garbage", f"The answer is not of the form that the question has: {wrong}.") from None
 
     @property
     def alarms(self) -> set[tuple[str, str]]:
@@ -209,6 +222,8 @@ def as_check_failed(error: CallError, limits: Limits) -> CheckFailed:
 
 def _limit_behind(error: CallError, limits: Limits) -> str | None:
     """The limit of the sandbox that an error comes from, by the number that the operating system gave it."""
+    if error.lacks == "network":
+        return "there is no network where this is graded"
     by_number = {
         errno.EMFILE: f"the limit is {limits.files} open files",
         errno.EFBIG: f"the limit is {limits.file_mib} MiB for a file",

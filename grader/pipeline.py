@@ -155,7 +155,7 @@ def work_folder() -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o711)
         janitor = subprocess.Popen(  # noqa: S603 - a command of our own making
-            ["/bin/sh", "-c", 'read -r _ || { sleep 1; rm -rf -- "$1"; }', "janitor", name],
+            ["/bin/sh", "-c", 'read -r _ || { sleep 1; chmod -R u+rwx -- "$1"; rm -rf -- "$1"; }', "janitor", name],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )

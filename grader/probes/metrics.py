@@ -1,9 +1,9 @@
 """Part 2: `dlvc/metrics.py`."""
 
 import dis
-import os
 import traceback
 from importlib import import_module
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -92,7 +92,7 @@ def _accident(trace: TracebackType | None) -> str | None:
     Unpacking a shape of too few dimensions raises the ValueError that the contract asks for, but says nothing useful:
     the innermost frame then stands at an unpacking or arithmetic instruction of the submission's own code.
     """
-    root = os.environ["GRADER_SUBMISSION"]
+    root = str(Path(import_module("dlvc.metrics").__file__ or "").parents[1])
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is None or not trace.tb_frame.f_code.co_filename.startswith(root):

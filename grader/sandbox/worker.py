@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
@@ -22,6 +22,7 @@ from grader.sandbox.processes import kill_tree
 from grader.sandbox.tiers import ENVIRONMENT, FIRST_WORKER_UID, plan
 from grader.sandbox.watchdog import Watchdog
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps, FrameTimeout, ProtocolError
+from grader.worker.cleaning import remove
 
 REAP_SECONDS = 5.0
 TEXT_LENGTH = 8000
@@ -41,6 +42,7 @@ class CallError(Record):
     wrong_answer: bool
     errno: int | None
     missing_module: str | None
+    lacks: Literal["network", "shared memory"] | None
 
 
 class CallFailed(Exception):  # noqa: N818 - the submission's failure, not an error of ours
@@ -161,7 +163,7 @@ class Worker:
         self.name = name
         self.limits = limits
         self._tree = tree
-        self._isolation = isolation
+        self.isolation = isolation
         self._preload = preload
         self._room = room
         self._process: subprocess.Popen[bytes] | None = None
@@ -181,13 +183,11 @@ class Worker:
 
     def start(self) -> None:
         """Start the zygote without waiting for it: torch's import goes on beside the caller's own work."""
-        self._scratch = tempfile.TemporaryDirectory(
-            prefix="grader-scratch-", dir=self._room, ignore_cleanup_errors=True
-        )
+        self._scratch = Path(tempfile.mkdtemp(prefix="grader-scratch-", dir=self._room))
         design = plan(
-            self._isolation,
+            self.isolation,
             self._tree,
-            Path(self._scratch.name),
+            self._scratch,
             self.limits,
             FIRST_WORKER_UID + secrets.randbelow(UIDS),
         )
@@ -219,7 +219,7 @@ class Worker:
         }
         with suppress(ChannelClosed, FrameTimeout):  # a worker that died at once is told by `wait_ready`
             self._control.send(settings, time.monotonic() + self.limits.start_seconds)
-        self._watchdog = Watchdog(self._process.pid, self.limits, Path(self._scratch.name))
+        self._watchdog = Watchdog(self._process.pid, self.limits, self._scratch)
 
     def wait_ready(self) -> dict[str, Any]:
         """Wait until the zygote has imported torch; what it told of its versions.
@@ -307,15 +307,18 @@ class Worker:
     def explain_death(self) -> WorkerLost:
         """Say how the child ended, once its channel has closed."""
         self.end_child(patient=True)
-        if self._watchdog is not None and self._watchdog.exceeded:
+        watchdog = self._watchdog
+        if watchdog is not None and watchdog.fault is not None:
             self.stop()
-            return WorkerLost(*self._watchdog.exceeded)
+            raise GraderFault(f"The watchdog of the limits failed: {watchdog.fault!r}") from watchdog.fault
+        if watchdog is not None and watchdog.exceeded is not None:
+            self.stop()
+            return WorkerLost(*watchdog.exceeded)
         status = self._last_status
         if status is None:
             return WorkerLost("exit", "The process ended without an answer and took its parent with it.")
         if os.WIFSIGNALED(status):
-            name = signal.Signals(os.WTERMSIG(status)).name
-            return WorkerLost("signal", f"The process was killed by {name}{_usual_cause(name)}.")
+            return WorkerLost("signal", f"The process was killed by {_signal_name(os.WTERMSIG(status))}.")
         code = os.WEXITSTATUS(status)
         return WorkerLost("exit", f"The process ended with exit code {code} before it gave an answer.")
 
@@ -332,14 +335,19 @@ class Worker:
         kill_tree(process.pid)
         process.wait()
         self._start_log.close()
-        self._scratch.cleanup()
+        remove([self._scratch])
 
 
-def _usual_cause(name: str) -> str:
+def _signal_name(number: int) -> str:
+    """Name a signal, and what usually sends it; real-time signals have no names of their own."""
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
     causes = {
         "SIGSEGV": " (a crash in native code)",
         "SIGABRT": " (native code gave up)",
         "SIGXCPU": " (over its limit of CPU time)",
         "SIGXFSZ": " (a file over the size limit)",
     }
-    return causes.get(name, "")
+    return name + causes.get(name, "")

@@ -15,13 +15,11 @@ import os
 import pkgutil
 import platform
 import resource
-import shutil
 import signal
 import socket
 import sys
 import time
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import grader.probes
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps
+from grader.worker.cleaning import remove
 from grader.worker.confine import (
     apply_limits,
     become_subreaper,
@@ -96,7 +95,7 @@ def serve(control: socket.socket, channel: Channel, settings: dict[str, Any]) ->
             continue
         status = reap(child, patient=order == b"E")
         for folder in settings["wipe"]:
-            clear(folder, belongs[folder])
+            remove([entry for entry in Path(folder).iterdir() if entry.name not in belongs[folder]])
         if not order:
             os._exit(0)
         channel.send({"status": status}, time.monotonic() + 10)
@@ -129,7 +128,7 @@ def run_child(calls: int, log: int, settings: dict[str, Any]) -> NoReturn:
         os.close(log)
         from grader.worker.serve import answer_calls, set_the_stage
 
-        set_the_stage(settings["submission"], settings["scratch"])
+        set_the_stage(settings["submission"], settings["scratch"], shared_memory=settings["landlock"] is None)
         answer_calls(Channel(socket.socket(fileno=calls), FrameCaps()), settings["submission"])
     except ChannelClosed:
         os._exit(0)
@@ -156,18 +155,6 @@ def reap(child: int, *, patient: bool) -> int | None:
             time.sleep(0.001)
     sweep()
     return status
-
-
-def clear(folder: str, belongs: frozenset[str]) -> None:
-    """Remove what a check has written, so that the next one finds nothing of it; `belongs` names what stays."""
-    for entry in Path(folder).iterdir():
-        if entry.name in belongs:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                entry.unlink()
 
 
 def sweep() -> None:

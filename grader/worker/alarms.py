@@ -7,12 +7,15 @@ audit hooks cannot be removed once they are set; a submission that silences them
 """
 
 import importlib
+import inspect
 import os
 import re
+import socket
 import sys
-from collections.abc import Callable
-from types import FrameType, ModuleType
-from typing import Any
+import tempfile
+from collections.abc import Iterator
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
 
 MOST = 20
 LENGTH = 300
@@ -27,12 +30,28 @@ WATCHED = {
     "sys": ("exit",),
 }
 OURS = ("grader.worker.", "grader.probes.")
-NETWORK = frozenset({"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"})
-INTROSPECTION = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents"})
+NAMES = frozenset({"socket.getaddrinfo", "socket.gethostbyname"})
+ADDRESSES = frozenset({"socket.connect", "socket.bind", "socket.sendto"})
+NETWORK = NAMES | ADDRESSES | {"socket.__new__"}
+INTERNET = frozenset({socket.AF_INET, socket.AF_INET6})
+INTROSPECTION = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys._current_frames"})
 CONTROL = frozenset({"os.kill", "os.killpg", "resource.setrlimit", "resource.prlimit"})
+JUDGED = NETWORK | INTROSPECTION | CONTROL | {"sys._getframe"}
+FRAMES = frozenset({"tb_frame", "gi_frame", "cr_frame", "ag_frame"})
 SECRETS = re.compile(
     r"/reference/|tests/checks|rubric\.toml|gradesheet|/harness/|grader/(worker|probes)|/proc/(\d+|self)/(mem|environ|fd)"
 )
+# They ask for frames on behalf of their callers, and read the source of whatever is on the stack.
+LOOKERS, READERS = ("inspect", "traceback"), ("linecache", "tokenize")
+
+
+class Original(NamedTuple):
+    """A function as it was: where it stands, what it was, and its code, which can be changed in place."""
+
+    owner: Any
+    attribute: str
+    value: Any
+    code: CodeType | None
 
 
 class Alarms:
@@ -44,17 +63,27 @@ class Alarms:
 
     def __init__(self, submission: str) -> None:
         self._root = submission.rstrip(os.sep) + os.sep
+        self._scratch = os.path.realpath(tempfile.gettempdir()) + os.sep
         self._found: dict[tuple[str, str], None] = {}
         self._inside = False
-        self._originals = _snapshot()
+        self._originals = dict(_snapshot())
         sys.addaudithook(self._hear)
 
     def found(self) -> list[list[str]]:
         """Every alarm once, as [kind, evidence]; what has been replaced is looked up now."""
-        for name, (owner, attribute, original) in self._originals.items():
-            if getattr(owner, attribute, None) is not original:
+        for name, original in self._originals.items():
+            now = inspect.getattr_static(original.owner, original.attribute, None)
+            if now is not original.value and not (name.startswith("torch.") and self._is_of_torch(now)):
                 self._add("patched", f"{name} was replaced")
+            elif now is original.value and _code(now) is not original.code:
+                self._add("patched", f"{name} was changed in place")
         return [[kind, what[:LENGTH]] for kind, what in self._found][:MOST]
+
+    @staticmethod
+    def _is_of_torch(value: Any) -> bool:
+        """Whether torch itself put this function there, as it does when it loads its compiler."""
+        code = _code(value)
+        return code is not None and code.co_filename.startswith(os.path.dirname(sys.modules["torch"].__file__ or "?"))  # noqa: PTH120
 
     def _add(self, kind: str, what: str) -> None:
         if len(self._found) < MOST:
@@ -64,8 +93,10 @@ class Alarms:
         """The audit hook: it runs at every event, so it looks at the event's name first."""
         if event == "open":
             interesting = isinstance(arguments[0], str) and SECRETS.search(arguments[0]) is not None
+        elif event == "object.__getattr__":
+            interesting = arguments[1] in FRAMES
         else:
-            interesting = event == "sys._getframe" or event in NETWORK or event in INTROSPECTION or event in CONTROL
+            interesting = event in JUDGED
         if not interesting or self._inside:
             return
         self._inside = True
@@ -75,24 +106,51 @@ class Alarms:
             self._inside = False
 
     def _judge(self, event: str, arguments: tuple[Any, ...], frame: FrameType) -> None:
-        if event == "sys._getframe" and not self._direct(frame):
-            return
         place = self._place(frame)
         if place is None:
             return
         if event == "open":
-            self._add("opened", f"{place} opens {arguments[0]}")
+            if frame.f_globals.get("__name__") not in READERS:
+                self._add("opened", f"{place} opens {arguments[0]}")
         elif event in NETWORK:
-            self._add("network", f"{place} uses the network: {event}{arguments[1:]!r}")
+            if self._is_to_others(event, arguments, frame):
+                self._add("network", f"{place} uses the network: {event}{arguments[1:]!r}")
         elif event in CONTROL:
-            self._add("control", f"{place} calls {event}{arguments!r}")
-        else:
+            if event != "os.kill" or not _is_child(arguments[0]):
+                self._add("control", f"{place} calls {event}{arguments!r}")
+        elif event in INTROSPECTION or self._asks_itself(event, frame):
             self._add("introspection", f"{place} looks into the interpreter: {event}")
 
-    def _direct(self, frame: FrameType) -> bool:
-        """Whether the submission itself asks for a frame, perhaps through `inspect`: libraries do it all the time."""
+    def _is_to_others(self, event: str, arguments: tuple[Any, ...], frame: FrameType) -> bool:
+        """Whether a socket is for more than the submission's own processes, which multiprocessing connects by files.
+
+        A library may look at what the network can do when it is imported: that is not the submission's doing.
+        """
+        if self._is_imported(frame):
+            return False
+        if event in NAMES:
+            return True
+        if event == "socket.__new__":
+            return arguments[1] in INTERNET or self._asks_itself(event, frame)
+        address = arguments[1]
+        if not isinstance(address, (str, bytes)):
+            return True
+        path = os.fsdecode(address)
+        return bool(path.strip("\0")) and path[0] != "\0" and not os.path.realpath(path).startswith(self._scratch)
+
+    def _is_imported(self, frame: FrameType | None) -> bool:
+        """Whether an import stands between an event and the submission's innermost line."""
+        while frame is not None and not frame.f_code.co_filename.startswith(self._root):
+            if frame.f_code.co_filename.startswith("<frozen importlib"):
+                return True
+            frame = frame.f_back
+        return False
+
+    def _asks_itself(self, event: str, frame: FrameType) -> bool:
+        """Whether the submission itself asks, perhaps through a module that does nothing else: libraries often do."""
+        through = {"sys._getframe": LOOKERS, "socket.__new__": ("socket",)}.get(event, ())
         caller: FrameType | None = frame
-        while caller is not None and caller.f_globals.get("__name__") in ("inspect", "traceback"):
+        while caller is not None and caller.f_globals.get("__name__") in through:
             caller = caller.f_back
         return caller is not None and caller.f_code.co_filename.startswith(self._root)
 
@@ -106,14 +164,37 @@ class Alarms:
         return None
 
 
-def _snapshot() -> dict[str, tuple[ModuleType, str, Callable[..., Any]]]:
-    """The functions that must stay what they are, by name, where they live."""
-    watched = {
-        f"{module}.{name}": (importlib.import_module(module), name) for module in WATCHED for name in WATCHED[module]
-    }
+def _is_child(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - as in `_hear`
+            return int(file.read().rpartition(")")[2].split()[1]) == os.getpid()
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def _code(value: Any) -> CodeType | None:
+    function = getattr(value, "__func__", value)  # of a static method or a class method
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def _snapshot() -> Iterator[tuple[str, Original]]:
+    """The functions that must stay what they are, by name, where they stand."""
+    for module_name, names in WATCHED.items():
+        module = importlib.import_module(module_name)
+        for name in names:
+            yield f"{module_name}.{name}", _original(module, name)
     for module_name, module in list(sys.modules.items()):
         if module_name.startswith(OURS):
             for name, value in vars(module).items():
-                if callable(value) and getattr(value, "__module__", None) == module_name:
-                    watched[f"{module_name}.{name}"] = (module, name)
-    return {name: (owner, attribute, getattr(owner, attribute)) for name, (owner, attribute) in watched.items()}
+                if callable(value) and str(getattr(value, "__module__", "")).startswith(OURS):
+                    yield f"{module_name}.{name}", _original(module, name)
+                    if isinstance(value, type) and value.__module__ == module_name:
+                        methods = [attribute for attribute, method in vars(value).items() if _code(method)]
+                        for attribute in methods:
+                            yield f"{module_name}.{name}.{attribute}", _original(value, attribute)
+
+
+def _original(owner: Any, attribute: str) -> Original:
+    value = inspect.getattr_static(owner, attribute)
+    return Original(owner, attribute, value, _code(value))

@@ -18,6 +18,8 @@ def tensor(value: Any, what: str) -> torch.Tensor:
     """
     if not isinstance(value, torch.Tensor):
         raise WrongAnswer(f"{what} should return a tensor, but returned {kind(value)}")
+    if value.is_complex():
+        raise WrongAnswer(f"{what} should return real numbers, but returned complex ones ({value.dtype})")
     return value
 
 

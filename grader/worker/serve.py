@@ -1,7 +1,9 @@
 """The child of one check: it calls probes on the submission and describes what came out, or what went wrong."""
 
+import errno
 import importlib
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -16,14 +18,23 @@ from grader.worker import stubs
 from grader.worker.alarms import Alarms
 from grader.worker.answers import WrongAnswer
 from grader.worker.channel import Channel
+from grader.worker.loading import load_in_one_process
 
 FOREVER = 1e6
 MESSAGE_LENGTH = 4000
 FRAMES_SHOWN = 8
+UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL)
+NETWORKING = frozenset({"socket", "ssl", "http.client", "urllib.request"})
 
 
-def set_the_stage(submission: str, scratch: str) -> None:
-    """Make this process look as if the student had started Python with the submission's folder on its path."""
+def set_the_stage(submission: str, scratch: str, *, shared_memory: bool) -> None:
+    """Make this process look as if the student had started Python with the submission's folder on its path.
+
+    Args:
+        submission: the folder that is imported from.
+        scratch: where a folder of the check's own is made.
+        shared_memory: processes can share memory and semaphores here.
+    """
     sys.path.insert(0, submission)
     sys.argv = ["grader"]
     sys.dont_write_bytecode = True
@@ -34,6 +45,8 @@ def set_the_stage(submission: str, scratch: str) -> None:
     os.environ["HOME"] = os.environ["TMPDIR"] = str(Path.cwd())
     tempfile.tempdir = None
     stubs.install()
+    if not shared_memory:
+        load_in_one_process()
 
 
 def answer_calls(channel: Channel, submission: str) -> None:
@@ -97,7 +110,19 @@ def describe(error: BaseException, submission: str) -> dict[str, Any]:
         "wrong_answer": isinstance(error, WrongAnswer),
         "errno": error.errno if isinstance(error, OSError) else None,
         "missing_module": error.name if isinstance(error, ModuleNotFoundError) else None,
+        "lacks": _lacks(error),
     }
+
+
+def _lacks(error: BaseException) -> str | None:
+    """What the code reached for that a sandbox does not have, if that is what it ran into."""
+    passed = {str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)}
+    if isinstance(error, PermissionError) and "multiprocessing.synchronize" in passed:
+        return "shared memory"
+    unreachable = isinstance(error, OSError) and error.errno in UNREACHABLE
+    if unreachable or isinstance(error, (ConnectionError, socket.gaierror)) or not passed.isdisjoint(NETWORKING):
+        return "network"
+    return None
 
 
 def _text(error: BaseException) -> str:

@@ -1,18 +1,19 @@
 """Offline stand-ins for logging packages that students import but a grader has no use for.
 
 A stand-in is only given for a package of `STUBBED` that is not installed. Every attribute of it exists, can be called
-with anything, used as a context manager, and gives itself back, so that `wandb.init(...).log(...)` runs
-and logs nothing.
+with anything, takes items, is a context manager and a base class, and gives itself back, so that
+`wandb.init(...).log(...)` runs and logs nothing.
 """
 
 import importlib.abc
 import importlib.machinery
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-STUBBED = frozenset({"wandb", "tensorboard", "tensorboardX", "neptune", "mlflow", "comet_ml"})
+# torch.utils.tensorboard writes what it gets in Google's format, also to a stand-in.
+STUBBED = frozenset({"wandb", "tensorboard", "tensorboardX", "google", "neptune", "mlflow", "comet_ml"})
 
 
 class _Nothing(types.ModuleType):
@@ -28,6 +29,18 @@ class _Nothing(types.ModuleType):
 
     def __call__(self, *_args: Any, **_keywords: Any) -> Any:
         return self
+
+    def __getitem__(self, _key: Any) -> Any:
+        return self
+
+    def __setitem__(self, _key: Any, _value: Any) -> None:
+        return None
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __mro_entries__(self, _bases: tuple[Any, ...]) -> tuple[type, ...]:
+        return ()
 
     def __enter__(self) -> Any:
         return self

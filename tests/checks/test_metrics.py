@@ -301,11 +301,16 @@ def test_rejects_non_tensors(student: Subject, rng: np.random.Generator) -> None
 
 def test_inputs_unchanged(student: Subject) -> None:
     """Updating counts the batch, and changes neither the prediction nor the target."""
-    prediction, target = valid()
+    _, target = valid()
     target[0, 0, :2] = IGNORED
-    after = student.metrics_update_and_return(classes=3, prediction=prediction, target=target)
-    for name, before in (("prediction", prediction), ("target", target)):
-        if not np.array_equal(after[name], before):
-            fail(f"update() changed its {name}.", expected="the same values as before", found="other values")
-    if not after["miou"] > 0:
-        fail("update() counts nothing.", expected="an mIoU above 0 for a perfect prediction", found=f"{after['miou']}")
+    mious = []
+    for predicted in (target % IGNORED, (target + 1) % 3):
+        prediction = scores(predicted, 3)
+        after = student.metrics_update_and_return(classes=3, prediction=prediction, target=target)
+        for name, before in (("prediction", prediction), ("target", target)):
+            if not np.array_equal(after[name], before):
+                fail(f"update() changed its {name}.", expected="the same values as before", found="other values")
+        mious.append(after["miou"])
+    if not mious[0] > mious[1]:
+        expected = "a higher mIoU for a prediction that is right everywhere than for one that is right nowhere"
+        fail("update() does not count what it is given.", expected=expected, found="{:g} and {:g}".format(*mious))

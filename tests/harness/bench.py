@@ -1,7 +1,6 @@
 """Grading one submission after another with the same two workers, whose start takes longer than the checks."""
 
 import shutil
-import subprocess
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,12 +17,12 @@ from grader.rubric import Rubric, load_rubric
 from grader.sandbox import Limits, Worker
 from grader.sandbox.tiers import python_folders
 from grader.scoring import score, total
+from grader.worker.cleaning import remove
 from tests.harness.packing import files_of
 from tests.submissions.planted import REFERENCE
 
 SEED = 1
 RUBRIC = load_rubric()
-PRELOADED = ("pypdf",)
 WRITABLE = ("tmp", "dev/shm")
 
 
@@ -52,19 +51,27 @@ class Bench:
         stack: ends the workers.
         isolation: the tier.
         limits: what a check may use.
+        preload: what submissions import anyway, so that no check pays for it.
     """
 
-    def __init__(self, folder: Path, stack: ExitStack, isolation: Isolation, limits: Limits) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stack: ExitStack,
+        isolation: Isolation,
+        limits: Limits,
+        preload: tuple[str, ...] = ("pypdf",),
+    ) -> None:
         self._fresh, self._tree, self._room = folder / "fresh", folder / "submission", folder / "room"
         self._room.mkdir(mode=0o711)
         self._limits = limits
         take_in(REFERENCE, folder / "reference")
         take_in(REFERENCE, self._tree)
         self._student = stack.enter_context(
-            Worker("submission", self._tree, isolation, limits, preload=PRELOADED, room=self._room)
+            Worker("submission", self._tree, isolation, limits, preload=preload, room=self._room)
         )
         self._reference = stack.enter_context(
-            Worker("reference", folder / "reference", isolation, Limits(), preload=PRELOADED)
+            Worker("reference", folder / "reference", isolation, Limits(), preload=preload)
         )
         self._answers: dict[bytes, Any] = {}
 
@@ -96,10 +103,8 @@ class Bench:
         """What the last submission has left behind, cleared away so that the next one is judged by itself."""
         left = self._left()
         if left:
-            # Not `shutil.rmtree`, which folders that are closed or nested too deep can stop.
-            subprocess.run(["chmod", "-R", "u+rwx", self._room], check=True)
-            subprocess.run(["rm", "-rf", *self._room.iterdir()], check=True)
             self._student.stop()
+            remove(list(self._room.iterdir()))
         return left
 
     def _left(self) -> list[str]:

@@ -1,19 +1,15 @@
 """The planted submissions judge the checks: a mistake loses exactly its own checks, an odd solution loses none."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from grader.intake import take_in
-from grader.pipeline import CHECKS, work_folder
-from grader.plugin import GraderPlugin, run_checks
+from grader.pipeline import work_folder
 from grader.records import Outcome, Status
-from grader.rubric import load_rubric
-from grader.sandbox import Limits, Worker, choose_isolation
+from grader.sandbox import Limits, choose_isolation
+from tests.harness.bench import RUBRIC, Bench
 from tests.submissions import oddities
 from tests.submissions.planted import (
     FOLDER,
@@ -25,51 +21,23 @@ from tests.submissions.planted import (
     wrong_submissions,
 )
 
-SEED = 1
-RUBRIC = load_rubric()
 RIGHT, WRONG = right_submissions(), wrong_submissions()
 # What submissions import anyway, so that no check pays for it.
 PRELOADED = ("matplotlib.pyplot", "pypdf", "torchvision")
-
-
-class Bench:
-    """Grades one submission after another with the same two workers, whose start takes longer than the checks.
-
-    Args:
-        folder: where the trees lie; the student's keeps its place, since the sandbox has it bound.
-        stack: ends the workers.
-    """
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        isolation, _ = choose_isolation(None, own_folder=True)
-        self._fresh, self._tree = folder / "fresh", folder / "submission"
-        take_in(REFERENCE, folder / "reference")
-        take_in(REFERENCE, self._tree)
-        self._student, self._reference = (
-            stack.enter_context(Worker(tree.name, tree, isolation, Limits(), preload=PRELOADED))
-            for tree in (self._tree, folder / "reference")
-        )
-        self._answers: dict[bytes, Any] = {}
-
-    def grade(self, source: Path, parts: tuple[str, ...] = ()) -> dict[str, Outcome]:
-        """Take a submission in and run the checks of some parts on it, of all if none is named."""
-        submission = take_in(source, self._fresh)
-        for old in self._tree.iterdir():
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-        for new in self._fresh.iterdir():
-            new.rename(self._tree / new.name)
-        self._fresh.rmdir()
-        rubric = RUBRIC.only(parts) if parts else RUBRIC
-        plugin = GraderPlugin(rubric, submission, self._student, self._reference, SEED, lambda _: None, self._answers)
-        run_checks(plugin, CHECKS)
-        return plugin.outcomes
 
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     """Both workers, started once."""
     with ExitStack() as stack:
-        yield Bench(stack.enter_context(work_folder()), stack)
+        tier, _ = choose_isolation(None, own_folder=True)
+        yield Bench(stack.enter_context(work_folder()), stack, tier, Limits(), PRELOADED)
+
+
+def grade(bench: Bench, planted: Planted, folder: Path) -> dict[str, Outcome]:
+    """Make a submission in an empty folder, and run the checks of the parts that it could fail."""
+    checks = [check.id for check in RUBRIC.checks if not planted.parts or check.part in planted.parts]
+    return bench.grade(planted.make(folder), checks).outcomes
 
 
 def names(submissions: list[Planted]) -> list[str]:
@@ -104,21 +72,21 @@ def told(outcome: Outcome) -> str:
 
 def test_reference_gets_full_points(bench):
     """The solution itself passes every check."""
-    problems = differences(bench.grade(REFERENCE), Planted("reference"))
+    problems = differences(bench.grade(REFERENCE).outcomes, Planted("reference"))
     assert not problems, problems
 
 
 @each(WRONG)
 def test_mistake_fails_exactly_its_checks(bench, planted, tmp_path):
     """A planted mistake fails the checks that are listed for it, and no other."""
-    problems = differences(bench.grade(planted.make(tmp_path), planted.parts), planted)
+    problems = differences(grade(bench, planted, tmp_path), planted)
     assert not problems, problems
 
 
 @each(RIGHT)
 def test_odd_solution_gets_full_points(bench, planted, tmp_path):
     """A correct solution written in an unexpected way passes every check."""
-    problems = differences(bench.grade(planted.make(tmp_path), planted.parts), planted)
+    problems = differences(grade(bench, planted, tmp_path), planted)
     assert not problems, problems
 
 

@@ -104,7 +104,7 @@ FORGERIES = (
         import grader.worker.answers as answers, grader.worker.serve as serve
         answers.WrongAnswer.__init__ = lambda *_: None
         serve.describe = lambda error, submission: dict(type="", bases=[], message="", traceback="", where=None,
-            wrong_answer=False, errno=None, missing_module=None, status="passed")
+            wrong_answer=False, errno=None, missing_module=None, lacks=None, status="passed")
     """,
     ),
     Forgery("exit_code_0", "import atexit, os; os._exit(0)"),

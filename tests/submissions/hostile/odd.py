@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from grader.records import Isolation
 from tests.submissions.hostile.cases import (
     CHECKS,
     HEAD_CHECKS,
@@ -20,6 +21,7 @@ from tests.submissions.hostile.cases import (
 IMPORTS, LINES, LOGGING = "Honest: imports", "Honest: CRLF, BOM", "Honest: wandb, tqdm, tensorboard"
 SCRIPTS, PLOTS, DEVICE = "Honest: training without a main guard", "Honest: plt.show()", "Honest: unconditional .cuda()"
 NUMBERS, WORKERS, MISSING = "Honest: number types", "Honest: num_workers > 0", "Honest: item not there"
+POOL = in_update("import multiprocessing\nwith multiprocessing.Pool(2) as pool: pool.map(abs, [1, 2])")
 
 
 def _rewritten(encode: Callable[[str], bytes]) -> Callable[[Path], None]:
@@ -160,16 +162,22 @@ HONEST: tuple[Case, ...] = (
     """,
         checks=ONE_METRIC,
     ),
-    graded(
-        WORKERS,
-        "pool_of_processes",
-        in_update("import multiprocessing\nwith multiprocessing.Pool(2) as pool: pool.map(abs, [1, 2])"),
-        checks=ONE_METRIC,
-    ),
+    graded(WORKERS, "pool_of_processes", POOL, checks=ONE_METRIC, tiers=(Isolation.BUBBLEWRAP,)),
     graded(
         WORKERS,
         "pool_of_threads",
         in_update("from multiprocessing.pool import ThreadPool\nwith ThreadPool(4) as pool: pool.map(abs, [1])"),
+        tiers=(Isolation.BUBBLEWRAP,),
+    ),
+    Case(
+        "pool_where_no_memory_is_shared",
+        WORKERS,
+        Verdict.OPEN,
+        POOL,
+        checks=ONE_METRIC,
+        unscored=frozenset({"metrics.worked_example"}),
+        says="needs memory that processes share",
+        tiers=(Isolation.LANDLOCK,),
     ),
     graded(WORKERS, "subprocess", in_update("import subprocess; subprocess.run(['uname'], check=True)")),
     graded(WORKERS, "compiled", in_update("torch.jit.script(torch.nn.Identity())(prediction)"), checks=ONE_METRIC),

@@ -1,5 +1,6 @@
 """Submissions that run into a wall, or return what they should not, when their metric or their head is used."""
 
+from grader.records import Isolation
 from tests.submissions.hostile.cases import (
     HASTE_SECONDS,
     HEAD,
@@ -24,6 +25,7 @@ NAN, TENSORS = "Run: NaN or infinity", "Run: non-contiguous, expanded, requires_
 LONG = {"checks": ONE_METRIC, "seconds": 8}
 HEAD_ONLY = {"file": HEAD_FILE, "checks": HEAD_CHECKS, "fails": HEAD}
 HEAD_RIGHT = {"file": HEAD_FILE, "checks": HEAD_CHECKS}
+DEEP = "for _ in range(2000): os.mkdir('d'); os.chdir('d')"
 CHANNEL_NUMBERS = "for fd in range(3, 64):\n    try: os.{call}\n    except OSError: pass\n"
 
 
@@ -79,6 +81,7 @@ LIMITS = (
             "for _ in range(90): kept.append(bytearray(os.urandom(4096) * 2500))\ntime.sleep(1)"
         ),
         "over the limit of",
+        tiers=(Isolation.BUBBLEWRAP,),
         seconds=20,
     ),
     failed(MEMORY, "one_huge_tensor", in_update("torch.empty(10 ** 13)"), "MiB of memory", checks=ONE_METRIC),
@@ -167,7 +170,16 @@ LIMITS = (
         **LONG,
     ),
     graded(DISK, "many_files", in_update("for i in range(2000): open(f'small{i}', 'w').close()"), checks=ONE_METRIC),
-    graded(DISK, "deep_folders", in_update("for _ in range(2000): os.mkdir('d'); os.chdir('d')"), checks=ONE_METRIC),
+    # Bubblewrap's /tmp has a size. A folder of the host has to be measured ten times a second.
+    graded(DISK, "deep_folders", in_update(DEEP), checks=ONE_METRIC, tiers=(Isolation.BUBBLEWRAP,)),
+    killed(
+        DISK,
+        "deep_folders_of_the_host",
+        in_update(f"{DEEP}\ntime.sleep(1000)"),
+        "cannot be measured",
+        tiers=(Isolation.LANDLOCK,),
+        seconds=10,
+    ),
     failed(
         DISK,
         "many_open_files",
@@ -298,7 +310,7 @@ ANSWERS = (
         "miou_is_infinite",
         miou_is("float('inf')"),
         "inf",
-        fails=frozenset({"metrics.worked_example", "metrics.nothing_seen", "metrics.text"}),
+        checks=READERS,
     ),
     failed(NAN, "head_with_nan", head_is("value * float('nan')"), "nan", **HEAD_ONLY),
     failed(

@@ -2,10 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType
 
 import psutil
 import pytest
@@ -32,64 +31,6 @@ from tests.submissions.planted import REFERENCE
 LIMITS = Limits(call_seconds=20, check_seconds=20, memory_mib=700, processes=64, file_mib=64, log_kib=16)
 MARK = f"hostile-{os.getpid()}"
 TABLE = (*HONEST, *IMPORT, *RUN, *TAMPERING, *HOST, *TRICKERY)
-BOTH, BUBBLEWRAP, LANDLOCK = frozenset(CONFINING), *(frozenset({tier}) for tier in CONFINING)
-# Known to be judged wrongly as yet; a repair turns its line here into a failure, so that it goes.
-TALK = "an exception about the network does not say that there is none"
-RENAMED = "torch replaces torch.manual_seed itself when it loads its compiler, and the alarm takes it for tampering"
-COMPLEX = "a complex answer is cast to real numbers: its imaginary part is lost, a warning is a fault"
-DEEP = "folders nested deeper than Python's recursion limit cannot be removed, and end the watchdog's thread"
-WATCH = "only functions are watched, where they were defined: no methods, no imported names, no code in place"
-FRAMES = "frames can be had from a traceback or sys._current_frames without an alarm"
-CONSTANT = "metrics.inputs_unchanged asks for an mIoU above 0, not for the right one"
-SHARED = "Landlock gives no semaphores (/dev/shm), which multiprocessing needs"
-SOCKETS = "Landlock's filter refuses the socket before there is an event to hear, and bind is not listened to"
-GAPS: Mapping[str, tuple[str, frozenset[Isolation]]] = MappingProxyType(
-    {
-        "wandb": ("the stand-in for wandb takes no item assignment, as in run.summary['x'] = 1", BOTH),
-        "tensorboard": ("torch.utils.tensorboard needs google.protobuf, for which there is no stand-in", BOTH),
-        "data_loader_with_workers": (f"its own sockets count as network use; {SHARED}", BOTH),
-        "pool_of_processes": (f"ending one's own child counts as control; {SHARED}", BOTH),
-        "pool_of_threads": (SHARED, LANDLOCK),
-        "download_by_urllib": (TALK, BOTH),
-        "download_by_torch": (TALK, BOTH),
-        "download_by_torchvision": (TALK, BOTH),
-        "connects": (TALK, BOTH),
-        "default_device_meta": (RENAMED, BOTH),
-        "deterministic_algorithms": (RENAMED, BOTH),
-        "seeds": (
-            "torch's compiler reads the source of the probe that called, and the alarm blames the submission",
-            BOTH,
-        ),
-        "environment_emptied": ("a probe reads the environment after the submission could change it", BOTH),
-        "memory_grows_behind_deep_folders": (DEEP, LANDLOCK),
-        "deep_folders": (DEEP, BOTH),
-        "real_time_signal": ("the death by a signal without a name is taken for the grader's own fault", BOTH),
-        "head_is_complex": (COMPLEX, BOTH),
-        "head_is_complex_and_right": (COMPLEX, BOTH),
-        "patches_a_probe": (WATCH, BOTH),
-        "patches_the_channel": (WATCH, BOTH),
-        "patches_code_in_place": (WATCH, BOTH),
-        "walks_frames_of_a_traceback": (FRAMES, BOTH),
-        "walks_frames_of_threads": (FRAMES, BOTH),
-        "always_1": (CONSTANT, BOTH),
-        "always_half": (CONSTANT, BOTH),
-        "tries_a_datagram": (SOCKETS, LANDLOCK),
-        "tries_a_socket_file": (SOCKETS, LANDLOCK),
-        "listens": (SOCKETS, BOTH),
-        "leaves_a_closed_folder": ("a folder without permissions is not removed after the check", BUBBLEWRAP),
-    }
-)
-MALFORMED = "an answer of another form than the probe's is taken for the grader's own fault: its points stay open"
-FORGING_GAPS: Mapping[str, str] = MappingProxyType(
-    {
-        "a_frame_of_not_a_number": MALFORMED,
-        "a_frame_of_points": MALFORMED,
-        "a_frame_of_success": MALFORMED,
-        "errors_are_answers": MALFORMED,
-        **{forgery.name: MALFORMED for forgery in FORGERIES if forgery.name.startswith("every_answer")},
-        "echo_of_the_inputs": CONSTANT,
-    }
-)
 
 # One check for each kind of answer, none of which requires another one.
 FORGED = (
@@ -121,26 +62,15 @@ def benches() -> Iterator[Benches]:
         yield get
 
 
-def expected_to_fail(gap: str | None) -> list[pytest.MarkDecorator]:
-    """The mark of a known gap, if there is one."""
-    return [pytest.mark.xfail(reason=gap, raises=AssertionError, strict=True)] if gap else []
-
-
 def each_forgery(forgeries: tuple[Forgery, ...]) -> pytest.MarkDecorator:
-    """One test for each forgery; those of `FORGING_GAPS` have to fail."""
-    cases = [pytest.param(f, id=f.name, marks=expected_to_fail(FORGING_GAPS.get(f.name))) for f in forgeries]
-    return pytest.mark.parametrize("forgery", cases)
+    """One test for each forgery."""
+    return pytest.mark.parametrize("forgery", [pytest.param(forgery, id=forgery.name) for forgery in forgeries])
 
 
 def each_on_its_tiers() -> pytest.MarkDecorator:
-    """One test for each case and tier, one tier after the other; those of `GAPS` have to fail."""
-    parameters = []
-    for tier in CONFINING:
-        for case in TABLE:
-            reason, tiers = GAPS.get(case.name, ("", frozenset()))
-            marks = expected_to_fail(reason if tier in tiers else None)
-            if tier in case.tiers:
-                parameters.append(pytest.param(tier, case, id=f"{tier.value}-{case.name}", marks=marks))
+    """One test for each case and tier, one tier after the other."""
+    cases = [(tier, case) for tier in CONFINING for case in TABLE if tier in case.tiers]
+    parameters = [pytest.param(tier, case, id=f"{tier.value}-{case.name}") for tier, case in cases]
     return pytest.mark.parametrize(("tier", "case"), parameters)
 
 
@@ -244,12 +174,6 @@ def test_table_holds_together() -> None:
             assert not case.fails, case.name
             assert bool(case.unscored) == (case.verdict is Verdict.OPEN), case.name
             assert bool(case.flags) == (case.verdict is Verdict.FLAGGED), case.name
-
-
-def test_gaps_are_cases() -> None:
-    """Each known gap is a case of a table."""
-    assert GAPS.keys() <= {case.name for case in TABLE}
-    assert FORGING_GAPS.keys() <= {forgery.name for forgery in (*FORGERIES, *BY_HEART)}
 
 
 def test_there_are_many() -> None:

@@ -1,0 +1,27 @@
+"""Data loaders where processes cannot share memory."""
+
+import functools
+import inspect
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+OF_WORKERS = ("num_workers", "timeout", "multiprocessing_context", "prefetch_factor", "persistent_workers")
+
+
+def load_in_one_process() -> None:
+    """Have every `DataLoader` load in the process that iterates over it, which gives the same batches.
+
+    Worker processes need semaphores in /dev/shm. Landlock cannot give a private one, and the host's is not for them.
+    """
+    plain = DataLoader.__init__
+    signature = inspect.signature(plain)
+
+    @functools.wraps(plain)
+    def init(*positional: Any, **named: Any) -> None:
+        call = signature.bind(*positional, **named)
+        for name in OF_WORKERS:
+            call.arguments.pop(name, None)
+        plain(*call.args, **call.kwargs)
+
+    DataLoader.__init__ = init  # type: ignore[method-assign]
