@@ -7,7 +7,6 @@ audit hooks cannot be removed once they are set; a submission that silences them
 """
 
 import importlib
-import inspect
 import os
 import re
 import socket
@@ -72,7 +71,7 @@ class Alarms:
     def found(self) -> list[list[str]]:
         """Every alarm once, as [kind, evidence]; what has been replaced is looked up now."""
         for name, original in self._originals.items():
-            now = inspect.getattr_static(original.owner, original.attribute, None)
+            now = vars(original.owner).get(original.attribute)
             if now is not original.value and not (name.startswith("torch.") and self._is_of_torch(now)):
                 self._add("patched", f"{name} was replaced")
             elif now is original.value and _code(now) is not original.code:
@@ -196,5 +195,5 @@ def _snapshot() -> Iterator[tuple[str, Original]]:
 
 
 def _original(owner: Any, attribute: str) -> Original:
-    value = inspect.getattr_static(owner, attribute)
+    value = vars(owner)[attribute]
     return Original(owner, attribute, value, _code(value))
