@@ -1,6 +1,6 @@
 """How long a grading takes, as its user sees it: whole processes, one warm-up, then several runs under each isolation.
 
-What isolation costs is a ratio within one run: the tiers take turns. It ends with exit code 1 if that is over the bound.
+What isolation costs is a ratio within one run: the tiers take turns. Exit code 1 tells that it is over the bound.
 
 python benchmarks/grading.py --runs 5
 """
