@@ -121,6 +121,11 @@ class Subject:
         self._seed = seed
         self._stack = ExitStack()
         self._session: Session | None = None
+        self.limits = worker.limits
+
+    def allow_scripts(self) -> None:
+        """Give the calls of this check the time of a training script; before the first call."""
+        self.limits = self._worker.limits.for_scripts()
 
     def __getattr__(self, probe: str) -> Callable[..., Any]:
         if probe.startswith("_"):
@@ -142,10 +147,10 @@ class Subject:
         try:
             return self._call(probe, arguments)
         except CallFailed as failure:
-            self._raise_unless_it_could_run(failure.error)
-            raise as_check_failed(failure.error, self._worker.limits) from None
+            self.raise_unless_it_could_run(failure.error)
+            raise as_check_failed(failure.error, self.limits) from None
 
-    def _raise_unless_it_could_run(self, error: CallError) -> None:
+    def raise_unless_it_could_run(self, error: CallError) -> None:
         """Raise `NotScored` for what this host cannot offer, through no fault of the submission."""
         place = f" ({error.where})" if error.where else ""
         if any(words in error.message for words in WITHOUT_GPU):
@@ -155,7 +160,7 @@ class Subject:
 
     def _call(self, probe: str, arguments: dict[str, Any]) -> Any:
         if self._session is None:
-            self._session = self._stack.enter_context(self._worker.session(self._seed))
+            self._session = self._stack.enter_context(self._worker.session(self._seed, self.limits))
         answer = self._session.call(probe, arguments)
         try:
             return FORMS[probe].read(answer, arguments)

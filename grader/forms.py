@@ -13,6 +13,8 @@ import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, InstanceOf, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
+from grader.scripts.record import Run
+
 EXACT = ConfigDict(strict=True, extra="forbid")
 
 
@@ -164,4 +166,5 @@ FORMS = {
     "segformer_network_gradients": Form(Trained),
     "segformer_checkpoint": Form(Saved),
     "handin_report": Form(Report),
+    "scripts_run": Form(Run),
 }

@@ -18,10 +18,11 @@ def perturb(module: nn.Module, seed: int) -> None:
     with torch.no_grad():
         for name, value in module.state_dict(keep_vars=True).items():
             if value.is_floating_point():
-                value.copy_(_draw(name, value.shape, seed))
+                value.copy_(draw(name, value.shape, seed))
 
 
-def _draw(name: str, shape: torch.Size, seed: int) -> torch.Tensor:
+def draw(name: str, shape: torch.Size, seed: int) -> torch.Tensor:
+    """The value of one tensor, float32, by its name, its shape and the seed."""
     source = torch.Generator().manual_seed(zlib.crc32(f"{seed}:{name}".encode()))
     noise = torch.randn(shape, generator=source, dtype=torch.float32)
     if name.endswith("running_var"):

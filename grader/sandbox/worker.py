@@ -73,12 +73,13 @@ class WorkerLost(BaseException):
 class Session:
     """One check's conversation with one fresh child of a worker."""
 
-    def __init__(self, worker: "Worker", channel: Channel, log: bytearray, seed: int) -> None:
+    def __init__(self, worker: "Worker", channel: Channel, log: bytearray, seed: int, limits: Limits) -> None:
         self._worker = worker
+        self._limits = limits
         self._channel = channel
         self._log = log
         self._seed = seed
-        self._ends = time.monotonic() + worker.limits.check_seconds
+        self._ends = time.monotonic() + limits.check_seconds
         self._lost: WorkerLost | None = None
         self.alarms: set[tuple[str, str]] = set()
 
@@ -101,7 +102,7 @@ class Session:
         """
         if self._lost is not None:
             raise self._lost
-        limits = self._worker.limits
+        limits = self._limits
         deadline = min(time.monotonic() + limits.call_seconds, self._ends)
         try:
             self._channel.send({"probe": probe, "seed": self._seed, "arguments": arguments}, deadline)
@@ -243,11 +244,11 @@ class Worker:
         return "\n".join(lines[-LAST_LINES:]) or str(error) or type(error).__name__
 
     @contextmanager
-    def session(self, seed: int) -> Iterator[Session]:
-        """Fork a fresh child for one check, and leave nothing of it behind."""
+    def session(self, seed: int, limits: Limits | None = None) -> Iterator[Session]:
+        """Fork a fresh child for one check, and leave nothing of it behind; only the times of `limits` count here."""
         channel, log = self._fork()
         try:
-            yield Session(self, channel, log, seed)
+            yield Session(self, channel, log, seed, limits or self.limits)
         finally:
             self.end_child(patient=False)
             channel.close()

@@ -1,0 +1,127 @@
+"""Parts 4 and 6: a training script, run as its user runs it, from its first line to its end.
+
+The script runs in this very process and not in one of its own: torch's import, which takes seconds, was paid by the
+process that this one was forked from, and PyTorch's hooks can watch. Nothing else differs from `python train.py ...`:
+the working folder is fresh and can be written to, the module is called `__main__`, and the process ends after it.
+"""
+
+import csv
+import os
+import sys
+import traceback
+import types
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from grader.probes.recording import Recorder, Stop, digest, state_of
+from grader.probes.supplies import Supplier
+from grader.worker.serve import describe
+
+WEIGHTS = (".pth", ".pt")
+TEXT_BYTES = 65536
+MOST_FILES = 100
+
+
+def run(
+    script: str,
+    arguments: list[str],
+    files: dict[str, torch.Tensor],
+    states: dict[str, dict[str, torch.Tensor]],
+    output: str,
+    seed: int,
+    *,
+    keep: bool,
+    stop: bool,
+) -> dict[str, Any]:
+    """Run a script of the submission.
+
+    Args:
+        script: its name, `train.py`.
+        arguments: its command line.
+        files: written into the working folder first: bytes (n,) by relative path.
+        states: the same for weights files: tensors by name by relative path.
+        output: the folder, relative too, that the command line names for results.
+        seed: of the weights that are served to who asks for trained ones.
+        keep: return the bytes of the last model.
+        stop: end it at its first optimizer step.
+
+    Returns:
+        How it ended (`status`, `error`, `stopped`), what it wrote (`files`, `history`, `checkpoints`, `kept`), what it
+        requested, and what `Recorder.told` lists. All is None or empty where there is no such script.
+    """
+    root = os.environ["GRADER_SUBMISSION"]
+    for name, content in files.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.numpy().tobytes())
+    for name, state in states.items():
+        torch.save(state, name)
+    recorder, supplier = Recorder(stop=stop), Supplier(seed)
+    supplier.install()
+    recorder.install()
+    ended = _execute(root, script, arguments)
+    return ended | recorder.told() | {"requests": supplier.told()} | _results(Path(output), keep=keep)
+
+
+def _execute(root: str, script: str, arguments: list[str]) -> dict[str, Any]:
+    """Run a file as `__main__`; code and tracebacks name the submission's file, `__file__` its link in this folder."""
+    if not Path(root, script).is_file():
+        return {"status": None, "error": None, "stopped": False}
+    status, error, stopped = 0, None, False
+    main, before = types.ModuleType("__main__"), sys.modules["__main__"]
+    main.__dict__.update(__file__=str(Path.cwd() / script), __builtins__=__builtins__)
+    sys.argv, sys.modules["__main__"] = [script, *arguments], main
+    try:
+        exec(compile(Path(root, script).read_bytes(), str(Path(root, script)), "exec"), main.__dict__)  # noqa: S102
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)  # noqa: T201 - as Python does
+    except Stop:
+        stopped = True
+    except BaseException as failure:  # noqa: BLE001 - whatever ends it is the answer
+        traceback.print_exc()
+        status, error = 1, describe(failure, root)
+    finally:
+        sys.modules["__main__"] = before
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return {"status": status, "error": error, "stopped": stopped}
+
+
+def _results(output: Path, *, keep: bool) -> dict[str, Any]:
+    """What lies in the folder of the results."""
+    found = sorted(path for path in output.rglob("*") if path.is_file())[:MOST_FILES]
+    weights = [path for path in found if path.suffix in WEIGHTS]
+    history = next((path for path in found if path.name == "history.csv"), None)
+    kept = max(weights, key=lambda path: "last" in path.name) if keep and weights else None
+    return {
+        "files": [path.relative_to(output).as_posix() for path in found],
+        "history": _rows(history) if history is not None else None,
+        "checkpoints": {path.relative_to(output).as_posix(): _checkpoint(path) for path in weights},
+        "kept_name": kept.relative_to(output).as_posix() if kept is not None else None,
+        "kept": torch.frombuffer(bytearray(kept.read_bytes()), dtype=torch.uint8) if kept is not None else None,
+    }
+
+
+def _rows(history: Path) -> list[list[str]]:
+    """The cells of a CSV file."""
+    with history.open(newline="", encoding="utf-8", errors="replace") as file:
+        return list(csv.reader(file.read(TEXT_BYTES).splitlines()))
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    """Digest and shape of each tensor of a weights file, or why it cannot be read."""
+    try:
+        state = state_of(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # noqa: BLE001 - whatever a strange file leads to
+        return {"problem": f"{type(error).__name__}: {error}"[:300], "digests": {}, "shapes": {}}
+    if state is None:
+        return {"problem": "it holds no state dict", "digests": {}, "shapes": {}}
+    return {
+        "problem": None,
+        "digests": {name: digest(value) for name, value in state.items()},
+        "shapes": {name: list(value.shape) for name, value in state.items()},
+    }

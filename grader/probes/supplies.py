@@ -1,0 +1,91 @@
+"""Weights for who asks for some: requests are written down and served from seeded random numbers, never fetched."""
+
+import os
+import sys
+from typing import Any, NoReturn
+from urllib.error import URLError
+
+import torch
+
+from grader.probes.recording import digests
+from grader.probes.weights import draw
+
+MOST = 20
+EVENTS = frozenset({"socket.getaddrinfo", "urllib.Request"})
+
+
+class Supplier:
+    """Stands between the code and the places that trained weights come from.
+
+    Args:
+        seed: of the weights that it serves.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._requests: list[dict[str, Any]] = []
+
+    def install(self) -> None:
+        """Answer for torchvision's weights and torch.hub's downloads from now on."""
+        import torchvision
+        from torchvision.models import WeightsEnum
+
+        fetch = torch.hub.load_state_dict_from_url
+        WeightsEnum.get_state_dict = lambda weights, *_a, **_k: self._serve(weights)
+        for module in list(sys.modules.values()):
+            if getattr(module, "load_state_dict_from_url", None) is fetch:
+                module.load_state_dict_from_url = self._serve_url  # type: ignore[attr-defined]
+        torch.hub.download_url_to_file = lambda url, *_a, **_k: self._refuse(url)
+        sys.addaudithook(self._hear)
+        self._weights = {
+            str(member.url): member
+            for name in torchvision.models.list_models()
+            for member in torchvision.models.get_model_weights(name)
+        }
+
+    def told(self) -> list[dict[str, Any]]:
+        """Each request's `name`, `file` and, where it was served, the digests of its tensors."""
+        return self._requests
+
+    def _add(self, name: str, file: str, served: dict[str, torch.Tensor] | None) -> None:
+        if len(self._requests) < MOST:
+            found = digests(served.items()) if served else {}
+            self._requests.append({"name": name, "file": os.path.basename(file), "digests": found})  # noqa: PTH119 - a URL
+
+    def _serve_url(self, url: str, *_positional: Any, **_named: Any) -> dict[str, torch.Tensor]:
+        weights = self._weights.get(url)
+        return self._serve(weights) if weights is not None else self._refuse(url)
+
+    def _serve(self, weights: Any) -> dict[str, torch.Tensor]:
+        state = _shapes(weights)
+        served = {
+            name: draw(name, value.shape, self._seed)
+            if value.is_floating_point()
+            else torch.zeros(value.shape, dtype=value.dtype)
+            for name, value in state.items()
+        }
+        self._add(str(weights), weights.url, served)
+        return served
+
+    def _refuse(self, url: str) -> NoReturn:
+        self._add(str(url), str(url), None)
+        raise URLError("there is no network where this is graded")
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in EVENTS:
+            self._add(str(arguments[0]), str(arguments[0]), None)
+
+
+def _shapes(weights: Any) -> dict[str, torch.Tensor]:
+    """The state dict that a file of trained weights holds, without values."""
+    from torchvision import models
+
+    name = next(name for name in models.list_models() if models.get_model_weights(name) is type(weights))
+    options: dict[str, Any] = {"num_classes": len(weights.meta["categories"])}
+    if name.startswith(("fcn_", "deeplabv3_", "lraspp_", "fasterrcnn_", "maskrcnn_", "retinanet_")):
+        options["weights_backbone"] = None
+    if name.startswith(("fcn_", "deeplabv3_")):
+        options["aux_loss"] = True
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        state: dict[str, torch.Tensor] = models.get_model(name, weights=None, **options).state_dict()
+    return state

@@ -1,0 +1,71 @@
+"""Data sets of a few images in the on-disk formats of the real ones, as bytes by path; they tell what is done to them.
+
+A photograph has one colour: red in `trainval`, blue in `test`, so the network's inputs tell which split they are from
+and how they were scaled. A pet mask has stripes of labels 1 and 3, or label 2 alone: whatever lies between 1 and 3 in
+a striped mask was invented by its resizing. Every street mask has all 19 labels and 255, in blocks.
+"""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+PET_SIZE, STREET_SIZE = (40, 48), (64, 64)
+PET_ROOT, STREET_ROOT = "tiny_pets", "tiny_streets"
+STRIPE, BLOCK, CLASSES = 5, 8, 19
+IGNORED = 255
+# Of 64 blocks: the 19 classes once or twice, the rest is ignored.
+LABELLED_BLOCKS = 2 * CLASSES
+LABELLED_SHARE = LABELLED_BLOCKS / 64
+RED, BLUE = (205, 60, 50), (45, 80, 190)
+
+Files = dict[str, NDArray[np.uint8]]
+
+
+def _encoded(pixels: NDArray[np.uint8], kind: str) -> NDArray[np.uint8]:
+    """The bytes of an image file."""
+    buffer = io.BytesIO()
+    options = {"quality": 95, "subsampling": 0} if kind == "jpeg" else {}
+    Image.fromarray(pixels).save(buffer, kind, **options)
+    return np.frombuffer(buffer.getvalue(), np.uint8)
+
+
+def _text(lines: list[str]) -> NDArray[np.uint8]:
+    return np.frombuffer("\n".join([*lines, ""]).encode(), np.uint8)
+
+
+def pets(rng: np.random.Generator, trainval: int = 4, test: int = 3) -> Files:
+    """An Oxford-IIIT Pet data set below `PET_ROOT`."""
+    base, files = f"{PET_ROOT}/oxford-iiit-pet", Files()
+    for split, count, colour in (("trainval", trainval, RED), ("test", test, BLUE)):
+        lines = []
+        for number in range(count):
+            name = f"Bengal_{split}{number}"
+            image = np.clip(np.array(colour) + rng.integers(-6, 7, (*PET_SIZE, 3)), 0, 255).astype(np.uint8)
+            columns = np.indices(PET_SIZE)[1] + rng.integers(STRIPE)
+            striped = np.where(columns // STRIPE % 2, 3, 1)
+            mask = (striped if number % 2 == 0 else np.full(PET_SIZE, 2)).astype(np.uint8)
+            files[f"{base}/images/{name}.jpg"] = _encoded(image, "jpeg")
+            files[f"{base}/annotations/trimaps/{name}.png"] = _encoded(mask, "png")
+            lines.append(f"{name} {number + 1} {1 + number % 2} {number + 1}")
+        files[f"{base}/annotations/{split}.txt"] = _text(lines)
+    return files
+
+
+def streets(rng: np.random.Generator, train: int = 4, val: int = 2) -> Files:
+    """A Cityscapes data set below `STREET_ROOT`."""
+    files = Files()
+    blocks = np.full(STREET_SIZE[0] * STREET_SIZE[1] // BLOCK**2, IGNORED)
+    blocks[:LABELLED_BLOCKS] = np.arange(LABELLED_BLOCKS) % CLASSES
+    for split, count in (("train", train), ("val", val)):
+        for number in range(count):
+            city = ("aachen", "zurich")[number % 2]
+            name = f"{city}_{number:06d}_000019"
+            small = rng.permutation(blocks).reshape(STREET_SIZE[0] // BLOCK, -1)
+            mask = small.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1).astype(np.uint8)
+            image = rng.integers(0, 256, (*STREET_SIZE, 3), dtype=np.uint8)
+            files[f"{STREET_ROOT}/leftImg8bit/{split}/{city}/{name}_leftImg8bit.png"] = _encoded(image, "png")
+            target = f"{STREET_ROOT}/gtFine/{split}/{city}/{name}_gtFine_labelTrainIds.png"
+            files[target] = _encoded(mask, "png")
+    return files

@@ -1,0 +1,129 @@
+"""What a run of a script says: the answer of the probe `scripts_run`, read against its form before anything is judged.
+
+The process that answers also ran the submission, so nothing but the form of an answer can be relied on.
+"""
+
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, InstanceOf
+
+from grader.sandbox.worker import CallError
+
+PREFIXES = ("net.", "module.", "model.", "_orig_mod.")
+
+
+class Answer(BaseModel):
+    """Base of all that an answer consists of: of exactly this form."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Request(Answer):
+    """Somebody asked for trained weights: which, from which file, and the digests of what was served."""
+
+    name: str
+    file: str
+    digests: dict[str, str]
+
+
+class Loader(Answer):
+    """A `DataLoader`; its batch size is None where a batch sampler makes the batches."""
+
+    batch_size: int | None
+    shuffled: bool
+
+
+class Forward(Answer):
+    """A call of the network: whether it was in training mode with gradients, its images' shape and channel means."""
+
+    training: bool
+    shape: list[int]
+    means: list[list[float]]
+
+
+class Loss(Answer):
+    """A call of a loss: its classes, labels by image, and how many of its pixels have another label than `ignored`."""
+
+    function: str
+    classes: int
+    training: bool
+    ignored: int
+    integral: bool
+    labels: list[list[int]]
+    pixels: int
+    counted: int
+
+
+class Optimizer(Answer):
+    """An optimizer: its settings at first, and the names of the parameters that it held at the first step."""
+
+    kind: str
+    rate: float
+    amsgrad: bool
+    decay: float
+    decoupled: bool
+    held: list[str]
+
+
+class Scheduler(Answer):
+    """A learning-rate scheduler."""
+
+    kind: str
+    gamma: float | None
+
+
+class Step(Answer):
+    """A step of an optimizer: its learning rates, and how often each scheduler had stepped."""
+
+    optimizer: int
+    rates: list[float]
+    epochs: list[int]
+
+
+class Checkpoint(Answer):
+    """A weights file: why it cannot be read, or digest and shape of each tensor."""
+
+    problem: str | None
+    digests: dict[str, str]
+    shapes: dict[str, list[int]]
+
+
+class Run(Answer):
+    """One run of a script, as `grader.probes.scripts.run` describes it."""
+
+    status: int | None
+    error: CallError | None
+    stopped: bool
+    options: list[str]
+    arguments: dict[str, bool | int | float | str]
+    requests: list[Request]
+    loaders: list[Loader]
+    forwards: list[Forward]
+    losses: list[Loss]
+    optimizers: list[Optimizer]
+    schedulers: list[Scheduler]
+    steps: list[Step]
+    trained: dict[str, bool]
+    start: dict[str, str]
+    files: list[str]
+    history: list[list[str]] | None
+    checkpoints: dict[str, Checkpoint]
+    kept_name: str | None
+    kept: InstanceOf[np.ndarray] | None
+
+
+def bare(values: dict[str, Any]) -> dict[str, Any]:
+    """The same by the names of the bare network: a wrapper's prefix that all have in common is Part 5's matter."""
+    for prefix in PREFIXES:
+        if values and all(name.startswith(prefix) for name in values):
+            return bare({name.removeprefix(prefix): value for name, value in values.items()})
+    return values
+
+
+def half(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """The entries of `encoder` or `decoder`, without that word; a file that names neither holds an encoder."""
+    values = bare(values)
+    if name == "encoder" and not any(key.startswith(("encoder.", "decoder.")) for key in values):
+        return values
+    return {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}

@@ -1,0 +1,220 @@
+"""Runs of a submission's scripts that several checks judge: each is made once, by the first check that asks for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from pydantic import ValidationError
+
+from grader.checking import WITHOUT_GPU, CheckFailed, NotScored, Subject, as_check_failed, fail
+from grader.sandbox import Limits, WorkerLost
+from grader.scripts.record import Checkpoint, Optimizer, Run, Step
+
+NEWER = "asked for by a newer handout"
+OUTPUT = "results"
+SAID = 1500
+# How a script without a parser ends that does not find its data where its author had them.
+NO_DATA = {"OSError", "ConnectionError"}
+NOT_FOUND = "Dataset not found"
+RATE, GAMMA = 0.001, 0.98
+ROUNDING = 1e-4  # of a rate that a scheduler computes in another way; 0.98 and 0.9801 are told apart
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line: the script, its options, and the files that it needs.
+
+    Args:
+        script: `train.py` or `train_segformer.py`.
+        options: its arguments, without `--output`.
+        files: bytes by relative path.
+        states: weights files, as tensors by name by relative path.
+        keep: return the bytes of the last model.
+        stop: end the script at its first step, since only its settings are asked for.
+    """
+
+    script: str
+    options: tuple[str, ...]
+    files: dict[str, Any] = field(default_factory=dict)
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keep: bool = False
+    stop: bool = False
+
+    @property
+    def arguments(self) -> list[str]:
+        """The whole list of arguments."""
+        return [*self.options, "--output", OUTPUT]
+
+    @property
+    def line(self) -> str:
+        """What a person would type."""
+        return f"python {self.script} {' '.join(self.arguments)}"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run, however it ended: what it was started with, its record, and the end of what it printed."""
+
+    command: Command
+    run: Run
+    said: str
+    limits: Limits
+
+    def expect_end(self) -> None:
+        """Fail unless the script came to its end as one that has done its work."""
+        if self.run.error is not None:
+            raise self._crash()
+        if self.run.status != 0:
+            fail(f"{self.command.script} did not run to its end.", expected="exit code 0", **self.end())
+
+    def _crash(self) -> CheckFailed:
+        assert self.run.error is not None
+        failure = as_check_failed(self.run.error, self.limits)
+        finding = failure.finding.model_copy(update={"example": self.command.line})
+        return CheckFailed(finding, not_started=failure.not_started)
+
+    def end(self) -> dict[str, str]:
+        """How it ended, as fields of a finding."""
+        return {
+            "found": f"exit code {self.run.status}, after: {self.said or '(nothing)'}",
+            "example": self.command.line,
+        }
+
+    def expect_seen(self, seen: object, what: str) -> None:
+        """End the check unless there is something to judge: `seen` is empty where the script did not come so far.
+
+        Args:
+            seen: a part of the record.
+            what: what it stands for, "a step of an optimizer".
+        """
+        if seen:
+            return
+        if self.run.error is not None and "NotImplementedError" in self.run.error.bases:
+            raise self._crash()
+        if self.run.status == 0:
+            fail(f"{self.command.script} ran to its end without {what}.", **self.end())
+        raise NotScored(f"Cannot be judged: {self.command.script} broke off before {what}.")
+
+    def checkpoint(self, which: str) -> tuple[str, Checkpoint]:
+        """Name and content of a weights file with this word in its name; a failure if there is none to be read."""
+        named = [name for name in self.run.checkpoints if which in name.rpartition("/")[2]]
+        if not named:
+            wrote = ", ".join(self.run.files) or "no file"
+            expected = f"<Net>_model_{which}.pth in the folder that --output names"
+            fail("A model was not saved.", expected=expected, found=wrote, example=self.command.line)
+        name, found = named[0], self.run.checkpoints[named[0]]
+        if found.problem is not None:
+            fail(f"{name} cannot be loaded: {found.problem}.", example=self.command.line)
+        return name, found
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer that stepped first, or was made first where none came to a step."""
+        number = self.run.steps[0].optimizer if self.run.steps else 0
+        self.expect_seen(self.run.optimizers, "an optimizer")
+        return self.run.optimizers[number if 0 <= number < len(self.run.optimizers) else 0]
+
+
+class Runs:
+    """What has been run so far, by name; an ending without a record is kept as the exception that told it."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Made | BaseException] = {}
+
+    def get(self, name: str, student: Subject, command: Callable[[], Command]) -> Made:
+        """The run of this name, made by this check's `student` if no check has asked before.
+
+        Raises:
+            CheckFailed: the script is not there.
+            NotScored: it needs a GPU, or lacks an option that only newer handouts ask for.
+            WorkerLost: its process died or went over a limit.
+        """
+        if name not in self._made:
+            try:
+                self._made[name] = make(student, command())
+            except (CheckFailed, NotScored, WorkerLost) as ending:
+                self._made[name] = ending
+        made = self._made[name]
+        if isinstance(made, BaseException):
+            raise made.with_traceback(None)
+        return made
+
+
+def make(student: Subject, command: Command) -> Made:
+    """Run a command in the fresh process and folder of a check."""
+    student.allow_scripts()
+    try:
+        answer = student.scripts_run(
+            script=command.script,
+            arguments=command.arguments,
+            files=command.files,
+            states=command.states,
+            output=OUTPUT,
+            seed=1,
+            keep=command.keep,
+            stop=command.stop,
+        )
+        run = Run.model_validate(answer)
+    except ValidationError as error:
+        raise WorkerLost("garbage", f"The answer is no record of a run: {error.errors()[0]['msg']}.") from None
+    except WorkerLost as lost:
+        raise WorkerLost(lost.kind, f"{command.line}: {lost.message}{_advice(lost.kind)}") from None
+    made = Made(command, run, student.log.strip()[-SAID:], student.limits)
+    _expect_comparable(made)
+    return made
+
+
+def _advice(kind: str) -> str:
+    return " It has a few images only. The option --script-seconds allows more." if kind == "time" else ""
+
+
+def _expect_comparable(made: Made) -> None:
+    """End the check where the script cannot be judged by this command line."""
+    run, script = made.run, made.command.script
+    if run.status is None:
+        fail(f"{script} was not handed in.", hint="The section “Handing in” of the assignment lists the files.")
+    if run.error is not None and any(words in run.error.message for words in WITHOUT_GPU):
+        raise NotScored(f"Not run: {script} needs a GPU, and there is none here ({run.error.where}).")
+    ended_well = run.status == 0 or run.stopped
+    if ended_well and run.files:
+        return
+    lacking = [option for option in made.command.arguments if option.startswith("--") and option not in run.options]
+    if run.options and lacking:
+        raise NotScored(f"{script} has no {', '.join(lacking)}: {NEWER}.")
+    if not run.options and (ended_well or _misses_data(made)):
+        raise NotScored(f"{script} takes no arguments, such as --data-root: {NEWER}.")
+
+
+def _misses_data(made: Made) -> bool:
+    error = made.run.error
+    return error is not None and (not NO_DATA.isdisjoint(error.bases) or NOT_FOUND in error.message)
+
+
+def expect_settings(made: Made) -> None:
+    """Fail unless the optimizer is AdamW with amsgrad at a rate of 0.001."""
+    optimizer = made.optimizer
+    found = f"{optimizer.kind}, lr {optimizer.rate:g}, amsgrad={optimizer.amsgrad}"
+    if not (optimizer.decoupled and optimizer.amsgrad and abs(optimizer.rate - RATE) <= ROUNDING * RATE):
+        fail("The optimizer is another one.", expected=f"AdamW, lr {RATE:g}, amsgrad=True", found=found)
+
+
+def expect_schedule(made: Made) -> None:
+    """Fail unless each step of the scheduler multiplies the learning rate by 0.98, however it is written."""
+    made.expect_seen(made.run.schedulers, "a learning-rate scheduler")
+    scheduler = made.run.schedulers[0]
+    known = scheduler.kind == "ExponentialLR"
+    factor = scheduler.gamma if known else _factor(made.run.steps)
+    if factor is None:
+        raise NotScored(f"{scheduler.kind} was made and never stepped, so nobody can tell what a step does.")
+    if abs(factor - GAMMA) > ROUNDING:
+        found = f"{scheduler.kind}, a step multiplies the rate by {factor:.6g}"
+        fail("The scheduler is another one.", expected=f"ExponentialLR with gamma={GAMMA:g}", found=found)
+
+
+def _factor(steps: list[Step]) -> float | None:
+    """By what one step of the first scheduler multiplies the learning rate, None where that was never seen."""
+    for early, late in pairwise(steps):
+        if early.epochs and late.epochs and late.epochs[0] > early.epochs[0] and early.rates[0] > 0:
+            return float((late.rates[0] / early.rates[0]) ** (1 / (late.epochs[0] - early.epochs[0])))
+    return None

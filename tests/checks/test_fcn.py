@@ -1,0 +1,269 @@
+"""Part 4: `train.py`, run by command line in a fresh folder on a few images, and judged by what it did.
+
+A run is made by the first check that needs it. Whatever the script did before it broke off is judged all the same.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pytest
+
+from grader.checking import NotScored, Subject, Tolerance, fail
+from grader.scripts.data import BLUE, PET_ROOT, RED, pets
+from grader.scripts.record import Forward, bare
+from grader.scripts.runs import Command, Made, Runs, expect_schedule, expect_settings
+
+SCRIPT = "train.py"
+EPOCHS, CLASSES = 3, 3
+SMALL = ("--data-root", PET_ROOT, "--batch-size", "2", "--image-size", "32", "--device", "cpu")
+COMMANDS = {
+    "scratch": (*SMALL, "--weights", "scratch", "--epochs", str(EPOCHS), "--val-frequency", "2"),
+    "backbone": (*SMALL, "--weights", "backbone", "--epochs", "0"),
+    "defaults": ("--data-root", PET_ROOT),
+    "nowhere": ("--data-root", "nowhere"),
+}
+MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+COLOURS = Tolerance(
+    0.1, 0, "JPEG shifts a colour by up to 3 of 255, which is 0.05 here; forgetting to normalise, by 0.5"
+)
+COLUMNS = ["epoch", "train_loss", "train_miou", "val_loss", "val_miou"]
+
+
+@pytest.fixture(scope="module")
+def made() -> Runs:
+    """The runs of this grading."""
+    return Runs()
+
+
+@pytest.fixture
+def run(student: Subject, made: Runs, rng: np.random.Generator) -> Callable[[str], Made]:
+    """A run by its name in `COMMANDS`."""
+
+    def command(name: str) -> Command:
+        files = {} if name == "nowhere" else pets(rng)
+        return Command(SCRIPT, COMMANDS[name], files, stop=name == "defaults")
+
+    return lambda name: made.get(name, student, lambda: command(name))
+
+
+def test_runs(run: Callable[[str], Made]) -> None:
+    """`train.py` runs to its end and ends with exit code 0."""
+    run("scratch").expect_end()
+
+
+def test_scratch(run: Callable[[str], Made]) -> None:
+    """`--weights scratch` asks for no trained weights, neither the network's nor the backbone's."""
+    scratch = run("scratch")
+    if scratch.run.requests:
+        wanted = ", ".join(sorted({request.name for request in scratch.run.requests}))
+        fail(
+            "From scratch means random weights, but trained ones were asked for.",
+            expected="no request",
+            found=wanted,
+            example=scratch.command.line,
+        )
+    scratch.expect_seen(scratch.run.optimizers, "an optimizer")
+
+
+def test_backbone(run: Callable[[str], Made]) -> None:
+    """`--weights backbone` asks for the ImageNet weights of ResNet-50, and for nothing else."""
+    backbone = run("backbone")
+    if not backbone.run.requests:
+        backbone.expect_seen(backbone.run.optimizers, "an optimizer")
+    names = {request.name: request.file for request in backbone.run.requests}
+    if len(names) != 1 or not next(iter(names.values())).startswith("resnet50-"):
+        fail(
+            "Other trained weights were asked for than the backbone's.",
+            expected="ResNet50_Weights.IMAGENET1K_V1 or _V2",
+            found=", ".join(sorted(names)) or "no request",
+            example=backbone.command.line,
+        )
+
+
+def test_backbone_start(run: Callable[[str], Made]) -> None:
+    """Training starts from the backbone's trained weights: `--epochs 0` writes all of them as they came."""
+    backbone = run("backbone")
+    backbone.expect_end()
+    name, found = backbone.checkpoint("last")
+    saved = bare(found.digests)
+    served = backbone.run.requests[0].digests
+    expected = {key: value for key, value in served.items() if not key.startswith("fc.")}
+    lost = [key for key, value in expected.items() if saved.get(f"backbone.{key}") != value]
+    if lost:
+        fail(
+            "The saved network does not hold the trained backbone.",
+            expected=f"{len(expected)} tensors of the backbone as they were served",
+            found=f"{len(lost)} are missing or differ in {name}, among them backbone.{lost[0]}",
+            example=backbone.command.line,
+        )
+
+
+def test_classes(run: Callable[[str], Made]) -> None:
+    """The network scores the three classes of the pets."""
+    scratch = run("scratch")
+    scratch.expect_seen(scratch.run.losses, "a loss of scores and labels")
+    found = sorted({loss.classes for loss in scratch.run.losses})
+    if found != [CLASSES]:
+        fail("The network has other outputs.", expected=f"{CLASSES} score maps", found=f"{listed(found)} score maps")
+
+
+def test_optimizer(run: Callable[[str], Made]) -> None:
+    """AdamW with amsgrad and a learning rate of 0.001 trains all parameters."""
+    scratch = run("scratch")
+    expect_settings(scratch)
+    left_out = sorted(scratch.run.trained.keys() - set(scratch.optimizer.held))
+    if left_out:
+        fail(
+            "The optimizer does not train everything.",
+            expected=f"all {len(scratch.run.trained)} parameters",
+            found=f"{len(left_out)} are left out, among them {left_out[0]}",
+        )
+
+
+def test_scheduler(run: Callable[[str], Made]) -> None:
+    """The learning rate decays exponentially with gamma 0.98."""
+    expect_schedule(run("scratch"))
+
+
+def test_loss(run: Callable[[str], Made]) -> None:
+    """The loss is a cross entropy of scores and integer labels."""
+    scratch = run("scratch")
+    scratch.expect_seen(scratch.run.losses, "a cross entropy")
+    if not all(loss.integral for loss in scratch.run.losses):
+        fail("The loss is given other labels.", expected="integer labels (b, h, w)", found="floating-point numbers")
+
+
+def test_splits(run: Callable[[str], Made]) -> None:
+    """The network is trained on the split `trainval` and validated on `test`."""
+    scratch = run("scratch")
+    trained, validated = (shown(scratch.run.forwards, training=training) for training in (True, False))
+    scratch.expect_seen(trained and validated, "training and validation")
+    for images, split, doing in ((trained, "trainval", "trained"), (validated, "test", "validated")):
+        found = {"trainval" if red > blue else "test" for red, _, blue in images}
+        if found != {split}:
+            fail(f"The network is {doing} on other images.", expected=f"split {split}", found=listed(sorted(found)))
+
+
+def shown(forwards: Iterable[Forward], *, training: bool) -> list[list[float]]:
+    """The mean of each channel of each image that the network saw."""
+    return [image for forward in forwards if forward.training is training for image in forward.means]
+
+
+def test_images(run: Callable[[str], Made]) -> None:
+    """Images reach the network scaled to 0..1 and normalised with ImageNet's mean and standard deviation."""
+    scratch = run("scratch")
+    images = shown(scratch.run.forwards, training=False) or shown(scratch.run.forwards, training=True)
+    scratch.expect_seen(images, "images for the network")
+    colours = np.array([(np.array(colour) / 255 - MEAN) / STD for colour in (RED, BLUE)])
+    for image in np.array(images):
+        gaps = np.abs(colours - image).max(axis=1)
+        if not gaps.min() <= COLOURS.absolute:
+            nearest = int(np.argmin(gaps))
+            fail(
+                "Images reach the network in another range.",
+                expected=f"channel means {rounded(colours[nearest])}: (pixel / 255 - mean) / std",
+                found=f"channel means {rounded(image)}",
+                example=f"an image of the colour {(RED, BLUE)[nearest]}",
+            )
+
+
+def rounded(values: np.ndarray) -> str:
+    """Three numbers, for a reader."""
+    return ", ".join(f"{value:.2f}" for value in values)
+
+
+def test_labels(run: Callable[[str], Made]) -> None:
+    """Labels 1, 2, 3 reach the loss as 0, 1, 2, and resizing a mask invents none."""
+    scratch = run("scratch")
+    seen = [set(image) for loss in scratch.run.losses for image in loss.labels]
+    scratch.expect_seen(seen, "labels for the loss")
+    together = sorted(set().union(*seen))
+    if not set(together) <= {0, 1, 2} or (scratch.run.status == 0 and len(together) != CLASSES):
+        fail("The labels at the loss are wrong.", expected="0, 1, 2 for 1, 2, 3 on disk", found=listed(together))
+    mixed = next((image for image in seen if 1 in image and len(image) > 1), None)
+    if mixed is not None:
+        fail(
+            "A mask has labels at the loss that it does not have on disk.",
+            expected="0, 2",
+            found=listed(sorted(mixed)),
+            example="a mask with stripes of the labels 1 and 3, and no 2",
+        )
+
+
+def listed(values: Iterable[object]) -> str:
+    """Values with commas between them."""
+    return ", ".join(map(str, values))
+
+
+def test_history(run: Callable[[str], Made]) -> None:
+    """`history.csv` has a row for each epoch, whose validation cells are empty where there was none."""
+    scratch = run("scratch")
+    rows = scratch.run.history
+    if rows is None:
+        fail("There is no history.csv.", expected="history.csv in the folder that --output names", **scratch.end())
+    text = "\n".join(",".join(row) for row in rows)
+    header, *body = rows or [[]]
+    if [cell.strip() for cell in header] != COLUMNS or len(body) != EPOCHS or {len(row) for row in body} != {5}:
+        fail("history.csv has another form.", expected=f"{listed(COLUMNS)}, then {EPOCHS} rows", found=text)
+    trained = [number(cell) for row in body for cell in row[:3]]
+    validated = [[number(cell) for cell in row[3:]] for row in body if any(cell.strip() for cell in row[3:])]
+    if None in trained or any(None in row for row in validated) or not 0 < len(validated) < EPOCHS:
+        expected = f"numbers; val_loss and val_miou empty in the epoch of {EPOCHS} without validation"
+        fail("history.csv has other values.", expected=expected, found=text, example=scratch.command.line)
+
+
+def number(cell: str) -> float | None:
+    """A finite number in a cell, None if there is none."""
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def test_checkpoints(run: Callable[[str], Made]) -> None:
+    """The best and the last model are saved as state dicts of the whole network."""
+    scratch = run("scratch")
+    for which in ("best", "last"):
+        name, found = scratch.checkpoint(which)
+        keys = bare(found.digests)
+        for half in ("backbone.", "classifier."):
+            if not any(key.startswith(half) for key in keys):
+                first = listed(list(keys)[:3])
+                fail(f"{name} does not hold the whole network.", expected=f"keys with {half}", found=f"{first}, ...")
+
+
+def test_defaults(run: Callable[[str], Made]) -> None:
+    """Without arguments, the settings are those of the handout."""
+    defaults = run("defaults")
+    arguments = defaults.run.arguments
+    if not {"epochs", "val_frequency"} <= arguments.keys():
+        raise NotScored("The names of the arguments are others in the code, so their defaults cannot be read.")
+    defaults.expect_seen(defaults.run.steps, "a first step")
+    found = {
+        "epochs": arguments["epochs"],
+        "validation every": arguments["val_frequency"],
+        "batch size": next((loader.batch_size for loader in defaults.run.loaders if loader.shuffled), None),
+        "image size": tuple(defaults.run.forwards[0].shape[2:]) if defaults.run.forwards else None,
+        "learning rate": round(defaults.optimizer.rate, 6),
+        "trained weights": len(defaults.run.requests),
+    }
+    expected = dict(zip(found, (30, 2, 64, (64, 64), 0.001, 0), strict=True))
+    wrong = [name for name in found if found[name] != expected[name]]
+    if wrong:
+        fail(
+            "A default is not the handout's.",
+            expected=listed(f"{name} {expected[name]}" for name in wrong),
+            found=listed(f"{name} {found[name]}" for name in wrong),
+        )
+
+
+def test_missing_data(run: Callable[[str], Made]) -> None:
+    """A data root that does not exist ends the script with a message that names it, without a traceback."""
+    nowhere = run("nowhere")
+    if nowhere.run.status == 0:
+        fail("Without data the script ends as if all were well.", expected="another exit code than 0", **nowhere.end())
+    if nowhere.run.error is not None or "nowhere" not in nowhere.said:
+        expected = "a message that names the folder, by SystemExit or parser.error"
+        fail("A missing data root is not told clearly.", expected=expected, **nowhere.end())

@@ -1,0 +1,246 @@
+"""Part 6: `train_segformer.py`, pre-trained on streets, then fine-tuned on pets from the file that it wrote itself.
+
+Tensors are compared by digest, so that "unchanged" means every bit. A run is made by the first check that needs it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grader.checking import NotScored, Subject, fail
+from grader.scripts.data import CLASSES, IGNORED, LABELLED_SHARE, PET_ROOT, STREET_ROOT, pets, streets
+from grader.scripts.record import half
+from grader.scripts.runs import Command, Made, Runs, expect_schedule, expect_settings
+
+SCRIPT = "train_segformer.py"
+FILE, FOREIGN = "pretrained.pth", "another_network.pth"
+LOWER = 0.0005
+SMALL = ("--batch-size", "2", "--device", "cpu")
+ON_STREETS = ("--dataset", "city", "--data-root", STREET_ROOT)
+ON_PETS = ("--data-root", PET_ROOT, *SMALL, "--image-size", "32")
+TUNED = (*ON_PETS, "--pretrained", FILE)
+COMMANDS = {
+    "city": (*ON_STREETS, *SMALL, "--image-size", "64", "--epochs", "1"),
+    "tuned": (*TUNED, "--epochs", "0", "--seed", "11"),
+    "again": (*TUNED, "--epochs", "0", "--seed", "12"),
+    "frozen": (*TUNED, "--epochs", "1", "--freeze-encoder"),
+    "whole": (*TUNED, "--epochs", "1", "--lr", str(LOWER)),
+    "foreign": (*ON_PETS, "--pretrained", FOREIGN, "--epochs", "0"),
+    "defaults": ON_STREETS,
+}
+# Midway between the share of labelled pixels and all of them: cropping and turning images moves it by less.
+MOST_COUNTED = (LABELLED_SHARE + 1) / 2
+
+Ask = Callable[[str], Made]
+
+
+@pytest.fixture(scope="module")
+def made() -> Runs:
+    """The runs of this grading."""
+    return Runs()
+
+
+@pytest.fixture
+def run(student: Subject, made: Runs, rng: np.random.Generator) -> Ask:
+    """A run by its name in `COMMANDS`."""
+
+    def ask(name: str) -> Made:
+        return made.get(name, student, lambda: command(name))
+
+    def command(name: str) -> Command:
+        options = COMMANDS[name]
+        files = streets(rng) if STREET_ROOT in options else pets(rng)
+        if FILE in options:
+            files[FILE] = pretrained(ask("city"))
+        states = {FOREIGN: {"stem.weight": rng.normal(size=(8, 3, 3, 3)).astype(np.float32)}}
+        return Command(
+            SCRIPT,
+            options,
+            files,
+            states if name == "foreign" else {},
+            keep=name == "city",
+            stop=name == "defaults",
+        )
+
+    return ask
+
+
+def pretrained(city: Made) -> Any:
+    """The bytes of the file that pre-training wrote."""
+    if city.run.kept is None:
+        city.checkpoint("last")
+    return city.run.kept
+
+
+def file_of(city: Made) -> Mapping[str, str]:
+    """The digests in the file that pre-training wrote."""
+    assert city.run.kept_name is not None
+    return city.run.checkpoints[city.run.kept_name].digests
+
+
+def test_city_runs(run: Ask) -> None:
+    """Pre-training on streets runs to its end and leaves a state dict."""
+    city = run("city")
+    city.expect_end()
+    city.checkpoint("last")
+
+
+def test_city_classes(run: Ask) -> None:
+    """On streets the network has 19 outputs, and the labels 0 to 18 reach the loss as they are."""
+    city = run("city")
+    city.expect_seen(city.run.losses, "a loss of scores and labels")
+    outputs = sorted({loss.classes for loss in city.run.losses})
+    if outputs != [CLASSES]:
+        found = f"{', '.join(map(str, outputs))} score maps"
+        fail("The network has other outputs.", expected=f"{CLASSES} score maps", found=found)
+    labels = {label for loss in city.run.losses for image in loss.labels for label in image}
+    labels -= {IGNORED, *(loss.ignored for loss in city.run.losses)}
+    if labels and (min(labels), max(labels)) != (0, CLASSES - 1):
+        found = f"{min(labels)} to {max(labels)}"
+        fail("The labels of the streets were changed.", expected=f"0 to {CLASSES - 1}", found=found)
+
+
+def test_ignored_label(run: Ask) -> None:
+    """Pixels labelled 255 take no part in the loss."""
+    city = run("city")
+    city.expect_seen(city.run.losses, "a cross entropy")
+    for loss in city.run.losses:
+        if any(IGNORED in image for image in loss.labels) and loss.ignored != IGNORED:
+            found = f"ignore_index={loss.ignored}, and labels of 255"
+            fail("Pixels labelled 255 reach the loss as a class.", expected=f"ignore_index={IGNORED}", found=found)
+        if loss.counted > MOST_COUNTED * loss.pixels:
+            fail(
+                "Pixels labelled 255 count for another class.",
+                expected=f"{LABELLED_SHARE:.0%} of the pixels in the loss, which are labelled",
+                found=f"{loss.counted / loss.pixels:.0%}",
+            )
+
+
+def test_optimizer(run: Ask) -> None:
+    """The SegFormer trains with AdamW, amsgrad and a learning rate of 0.001."""
+    expect_settings(run("city"))
+
+
+def test_scheduler(run: Ask) -> None:
+    """The SegFormer's learning rate decays exponentially with gamma 0.98."""
+    expect_schedule(run("city"))
+
+
+def halves(made: Made, name: str) -> dict[str, str]:
+    """The encoder or the decoder that a run left, as digests by name."""
+    made.expect_end()
+    file, found = made.checkpoint("last")
+    tensors = half(dict(found.digests), name)
+    if not tensors:
+        first = ", ".join(list(found.digests)[:3])
+        fail(f"{file} has no {name}.", expected=f"keys that begin with {name}.", found=f"{first}, ...")
+    return tensors
+
+
+def test_encoder_loaded(run: Ask) -> None:
+    """After `--pretrained FILE --epochs 0`, every tensor of the encoder equals the file's, bit for bit."""
+    expected, found = half(dict(file_of(run("city"))), "encoder"), halves(run("tuned"), "encoder")
+    other = [name for name, value in found.items() if expected.get(name) != value]
+    if other:
+        fail(
+            "The encoder of the file did not arrive.",
+            expected=f"all {len(found)} tensors of the encoder as they are in the file",
+            found=f"{len(other)} differ, among them encoder.{other[0]}",
+            example=run("tuned").command.line,
+        )
+
+
+def drawn(decoder: Mapping[str, str], shapes: Mapping[str, list[int]]) -> dict[str, str]:
+    """The weights of a decoder that are drawn at random; biases and norms begin as constants."""
+    return {name: value for name, value in decoder.items() if len(shapes.get(name, ())) > 1}
+
+
+def test_decoder_fresh(run: Ask) -> None:
+    """The decoder starts at random: it is neither the file's nor the same for two seeds."""
+    tuned = run("tuned")
+    shapes = half(dict(tuned.checkpoint("last")[1].shapes), "decoder")
+    fresh = drawn(halves(tuned, "decoder"), shapes)
+    others = {"the file's": half(dict(file_of(run("city"))), "decoder"), "that of another seed": None}
+    for whose, other in others.items():
+        decoder = halves(run("again"), "decoder") if other is None else other
+        same = [name for name, value in fresh.items() if decoder.get(name) == value]
+        if same:
+            fail(
+                f"The decoder is {whose}, at least in part.",
+                expected="other random weights",
+                found=f"{len(same)} of {len(fresh)} weights are equal, among them decoder.{same[0]}",
+                example=tuned.command.line,
+            )
+
+
+def test_foreign_file(run: Ask) -> None:
+    """A file without this encoder ends the script with an error, so that loading nothing cannot go unnoticed."""
+    foreign = run("foreign")
+    if foreign.run.status == 0:
+        message = "A file in which no key fits was taken for a pre-trained encoder."
+        fail(message, expected="an error and another exit code than 0", **foreign.end())
+
+
+def test_frozen_encoder(run: Ask) -> None:
+    """With `--freeze-encoder`, training leaves every tensor of the encoder as it is in the file, bit for bit."""
+    expected, found = half(dict(file_of(run("city"))), "encoder"), halves(run("frozen"), "encoder")
+    moved = [name for name, value in found.items() if expected.get(name) != value]
+    if moved:
+        fail(
+            "Training has changed the frozen encoder.",
+            expected="the encoder of the file",
+            found=f"{len(moved)} of {len(found)} tensors differ, among them encoder.{moved[0]}",
+            example=run("frozen").command.line,
+        )
+
+
+def test_frozen_optimizer(run: Ask) -> None:
+    """With `--freeze-encoder`, the optimizer holds the decoder's parameters, all of them and no others."""
+    expect_held(run("frozen"), ("decoder",))
+
+
+def test_everything_trains(run: Ask) -> None:
+    """Without freezing, the optimizer holds encoder and decoder, and training moves both."""
+    whole = run("whole")
+    expect_held(whole, ("encoder", "decoder"))
+    for name in ("encoder", "decoder"):
+        before, after = half(dict(whole.run.start), name), halves(whole, name)
+        if all(after.get(key) == value for key, value in before.items()):
+            fail(f"Training does not change the {name}.", expected="other weights after an epoch", found="the same")
+
+
+def expect_held(made: Made, names: tuple[str, ...]) -> None:
+    """Fail unless the optimizer holds exactly the parameters of these halves of the network."""
+    made.expect_seen(made.run.steps, "a step of an optimizer")
+    parameters = {name: name for name in made.run.trained}
+    parts = {name: set(half(parameters, name).values()) for name in ("encoder", "decoder")}
+    found = {name: part & set(made.optimizer.held) for name, part in parts.items()}
+    if any(found[name] != (parts[name] if name in names else set()) for name in parts):
+        said = " and ".join(f"{len(found[name])} of {len(parts[name])} of the {name}" for name in parts)
+        expected = " and ".join(f"all {len(parts[name])} of the {name}" for name in names)
+        fail("The optimizer holds other parameters.", expected=expected, found=said, example=made.command.line)
+
+
+def test_learning_rate(run: Ask) -> None:
+    """`--lr` sets the learning rate, so that fine-tuning can use a lower one."""
+    whole = run("whole")
+    rate = whole.optimizer.rate
+    if abs(rate - LOWER) > LOWER / 1000:  # a lower rate that was given in other digits is still this one
+        fail(
+            "--lr does not set the learning rate.", expected=f"{LOWER:g}", found=f"{rate:g}", example=whole.command.line
+        )
+
+
+def test_defaults(run: Ask) -> None:
+    """Without arguments, pre-training has the settings of the handout: 40 epochs, batches of 16."""
+    defaults = run("defaults")
+    if "epochs" not in defaults.run.arguments:
+        raise NotScored("The names of the arguments are others in the code, so their defaults cannot be read.")
+    defaults.expect_seen(defaults.run.steps, "a first step")
+    batch = next((loader.batch_size for loader in defaults.run.loaders if loader.shuffled), None)
+    size = defaults.run.forwards[0].shape[2:] if defaults.run.forwards else []
+    found = f"{defaults.run.arguments['epochs']} epochs, batches of {batch}, images of {' x '.join(map(str, size))}"
+    if found != (expected := "40 epochs, batches of 16, images of 64 x 64"):
+        fail("A default is not the handout's.", expected=expected, found=found)
