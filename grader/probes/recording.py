@@ -32,7 +32,7 @@ class Stop(BaseException):
 def digest(value: torch.Tensor) -> str:
     """SHA-256 of a tensor's values, so that equal bits can be told without sending them."""
     plain = value.detach().cpu().contiguous()
-    return hashlib.sha256(memoryview(plain.view(-1).view(torch.uint8).numpy())).hexdigest()
+    return hashlib.sha256(plain.view(-1).view(torch.uint8).numpy().data).hexdigest()
 
 
 def digests(values: Iterable[tuple[str, torch.Tensor]]) -> dict[str, str]:
@@ -51,6 +51,7 @@ class Recorder:
         self._stop = stop
         self._network: nn.Module | None = None
         self._inside: nn.Module | None = None
+        self._size = (0, 0)
         self._optimizers: list[torch.optim.Optimizer] = []
         self._schedulers: list[LRScheduler] = []
         self._start: dict[str, str] | None = None
@@ -61,7 +62,7 @@ class Recorder:
         self._losses: list[dict[str, Any]] = []
         self._loaders: list[dict[str, Any]] = []
         self._options: set[str] = set()
-        self._arguments: dict[str, Any] = {}
+        self._namespace: Any = argparse.Namespace()
 
     def install(self) -> None:
         """Wrap what is to be watched."""
@@ -80,7 +81,10 @@ class Recorder:
         """Everything that was seen, in JSON."""
         return {
             "options": sorted(self._options),
-            "arguments": self._arguments,
+            "arguments": {
+                str(name): value if isinstance(value, (bool, int, float)) else str(value)
+                for name, value in vars(self._namespace).items()
+            },
             "loaders": self._loaders,
             "forwards": self._forwards,
             "losses": self._losses,
@@ -95,10 +99,7 @@ class Recorder:
         self._options.update(option for action in parser._actions for option in action.option_strings)
 
     def _see_arguments(self, result: Any, *_positional: Any, **_named: Any) -> None:
-        self._arguments = {
-            str(name): value if isinstance(value, (bool, int, float)) else str(value)
-            for name, value in vars(result[0]).items()
-        }
+        self._namespace = result[0]
 
     def _see_loader(self, loader: DataLoader[Any]) -> None:
         if len(self._loaders) < MOST:
@@ -110,7 +111,8 @@ class Recorder:
         scores, target, ignored = given["input"], given["target"], given.get("ignore_index", -100)
         if len(self._losses) == MOST:
             return
-        integral = not target.is_floating_point()
+        integral, (images, pixels) = not target.is_floating_point(), self._size
+        by_image = target.reshape(images, -1) if integral and target.numel() == pixels else ()
         self._losses.append(
             {
                 "function": name,
@@ -118,8 +120,9 @@ class Recorder:
                 "training": scores.requires_grad,
                 "ignored": int(ignored),
                 "integral": integral,
-                "labels": [image.unique().tolist()[:MOST] for image in target] if integral and target.ndim > 1 else [],
-                "pixels": target.numel(),
+                "labels": target.unique().tolist()[:MOST] if integral else [],
+                "by_image": [image.unique().tolist()[:MOST] for image in by_image],
+                "pixels": pixels,
                 "counted": int((target != ignored).sum()),
             }
         )
@@ -130,6 +133,7 @@ class Recorder:
             return
         self._inside = self._network = module
         images = inputs[0].detach()
+        self._size = (len(images), images[:, 0].numel())
         if len(self._forwards) < MOST:
             self._forwards.append(
                 {

@@ -6,9 +6,10 @@ the working folder is fresh and can be written to, the module is called `__main_
 """
 
 import csv
+import functools
+import inspect
 import os
 import sys
-import traceback
 import types
 from pathlib import Path
 from typing import Any
@@ -27,25 +28,25 @@ MOST_FILES = 100
 def run(
     script: str,
     arguments: list[str],
-    files: dict[str, torch.Tensor],
-    states: dict[str, dict[str, torch.Tensor]],
+    files: dict[str, torch.Tensor | dict[str, torch.Tensor]],
     output: str,
     seed: int,
     *,
     keep: bool,
     stop: bool,
+    redirect: dict[str, str],
 ) -> dict[str, Any]:
     """Run a script of the submission.
 
     Args:
         script: its name, `train.py`.
         arguments: its command line.
-        files: written into the working folder first: bytes (n,) by relative path.
-        states: the same for weights files: tensors by name by relative path.
+        files: written into the working folder first, by relative path: bytes (n,), or the tensors of a weights file.
         output: the folder, relative too, that the command line names for results.
         seed: of the weights that are served to who asks for trained ones.
         keep: return the bytes of the last model.
         stop: end it at its first optimizer step.
+        redirect: the folder that a data set of torchvision reads from, whatever the script says, by its class.
 
     Returns:
         How it ended (`status`, `error`, `stopped`), what it wrote (`files`, `history`, `checkpoints`, `kept`), what it
@@ -55,14 +56,34 @@ def run(
     for name, content in files.items():
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.numpy().tobytes())
-    for name, state in states.items():
-        torch.save(state, name)
+        if isinstance(content, dict):
+            torch.save(content, path)
+        else:
+            path.write_bytes(content.numpy().tobytes())
     recorder, supplier = Recorder(stop=stop), Supplier(seed)
     supplier.install()
     recorder.install()
+    for data_set, folder in redirect.items():
+        _redirect(data_set, str(Path(folder).absolute()))
     ended = _execute(root, script, arguments)
     return ended | recorder.told() | {"requests": supplier.told()} | _results(Path(output), keep=keep)
+
+
+def _redirect(data_set: str, folder: str) -> None:
+    """Have a data set of torchvision, and what is derived from it, read from a folder and never download."""
+    from torchvision import datasets
+
+    kind = getattr(datasets, data_set)
+    plain, signature = kind.__init__, inspect.signature(kind.__init__)
+
+    @functools.wraps(plain)
+    def init(*positional: Any, **named: Any) -> None:
+        call = signature.bind(*positional, **named)
+        call.arguments["root"] = folder
+        call.arguments.pop("download", None)
+        plain(*call.args, **call.kwargs)
+
+    kind.__init__ = init
 
 
 def _execute(root: str, script: str, arguments: list[str]) -> dict[str, Any]:
@@ -82,8 +103,8 @@ def _execute(root: str, script: str, arguments: list[str]) -> dict[str, Any]:
     except Stop:
         stopped = True
     except BaseException as failure:  # noqa: BLE001 - whatever ends it is the answer
-        traceback.print_exc()
         status, error = 1, describe(failure, root)
+        print(f"Traceback (most recent call last):\n{error['traceback']}", file=sys.stderr)  # noqa: T201 - as above
     finally:
         sys.modules["__main__"] = before
     sys.stdout.flush()
@@ -96,11 +117,12 @@ def _results(output: Path, *, keep: bool) -> dict[str, Any]:
     found = sorted(path for path in output.rglob("*") if path.is_file())[:MOST_FILES]
     weights = [path for path in found if path.suffix in WEIGHTS]
     history = next((path for path in found if path.name == "history.csv"), None)
-    kept = max(weights, key=lambda path: "last" in path.name) if keep and weights else None
+    last = max(weights, key=lambda path: "last" in path.name, default=None)
+    kept = last if keep else None
     return {
         "files": [path.relative_to(output).as_posix() for path in found],
         "history": _rows(history) if history is not None else None,
-        "checkpoints": {path.relative_to(output).as_posix(): _checkpoint(path) for path in weights},
+        "checkpoints": {path.relative_to(output).as_posix(): _checkpoint(path, full=path == last) for path in weights},
         "kept_name": kept.relative_to(output).as_posix() if kept is not None else None,
         "kept": torch.frombuffer(bytearray(kept.read_bytes()), dtype=torch.uint8) if kept is not None else None,
     }
@@ -112,8 +134,8 @@ def _rows(history: Path) -> list[list[str]]:
         return list(csv.reader(file.read(TEXT_BYTES).splitlines()))
 
 
-def _checkpoint(path: Path) -> dict[str, Any]:
-    """Digest and shape of each tensor of a weights file, or why it cannot be read."""
+def _checkpoint(path: Path, *, full: bool) -> dict[str, Any]:
+    """The shapes of a weights file's tensors, with `full` also their digests, or why it cannot be read."""
     try:
         state = state_of(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # noqa: BLE001 - whatever a strange file leads to
@@ -122,6 +144,6 @@ def _checkpoint(path: Path) -> dict[str, Any]:
         return {"problem": "it holds no state dict", "digests": {}, "shapes": {}}
     return {
         "problem": None,
-        "digests": {name: digest(value) for name, value in state.items()},
+        "digests": {name: digest(value) for name, value in state.items() if full},
         "shapes": {name: list(value.shape) for name, value in state.items()},
     }

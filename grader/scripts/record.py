@@ -43,14 +43,18 @@ class Forward(Answer):
 
 
 class Loss(Answer):
-    """A call of a loss: its classes, labels by image, and how many of its pixels have another label than `ignored`."""
+    """A call of a loss: the labels that it was given, and of its images' pixels how many it counted.
+
+    Labels are known by image unless some pixels were taken out before; `counted` are those that are not `ignored`.
+    """
 
     function: str
     classes: int
     training: bool
     ignored: int
     integral: bool
-    labels: list[list[int]]
+    labels: list[int]
+    by_image: list[list[int]]
     pixels: int
     counted: int
 
@@ -82,7 +86,7 @@ class Step(Answer):
 
 
 class Checkpoint(Answer):
-    """A weights file: why it cannot be read, or digest and shape of each tensor."""
+    """A weights file: why it cannot be read, or the shape of each tensor and, of the last model, the digest."""
 
     problem: str | None
     digests: dict[str, str]
@@ -111,6 +115,11 @@ class Run(Answer):
     checkpoints: dict[str, Checkpoint]
     kept_name: str | None
     kept: InstanceOf[np.ndarray] | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the script came to its own end, and a good one."""
+        return self.status == 0 and not self.stopped
 
 
 def bare(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Runs of a submission's scripts that several checks judge: each is made once, by the first check that asks for it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from grader.checking import WITHOUT_GPU, CheckFailed, NotScored, Subject, as_check_failed, fail
 from grader.sandbox import Limits, WorkerLost
+from grader.scripts.data import PET_ROOT, STREET_ROOT
 from grader.scripts.record import Checkpoint, Optimizer, Run, Step
 
 NEWER = "asked for by a newer handout"
@@ -17,6 +18,7 @@ SAID = 1500
 # How a script without a parser ends that does not find its data where its author had them.
 NO_DATA = {"OSError", "ConnectionError"}
 NOT_FOUND = "Dataset not found"
+REDIRECTED = {"OxfordIIITPet": PET_ROOT, "Cityscapes": STREET_ROOT}
 RATE, GAMMA = 0.001, 0.98
 ROUNDING = 1e-4  # of a rate that a scheduler computes in another way; 0.98 and 0.9801 are told apart
 
@@ -28,23 +30,24 @@ class Command:
     Args:
         script: `train.py` or `train_segformer.py`.
         options: its arguments, without `--output`.
-        files: bytes by relative path.
-        states: weights files, as tensors by name by relative path.
+        files: by relative path, bytes or the tensors of a weights file.
         keep: return the bytes of the last model.
         stop: end the script at its first step, since only its settings are asked for.
+        plain: give it no arguments, and have torchvision's data sets lead to `files`: a script of the original handout
+            has neither our arguments nor our folders.
     """
 
     script: str
     options: tuple[str, ...]
     files: dict[str, Any] = field(default_factory=dict)
-    states: dict[str, dict[str, Any]] = field(default_factory=dict)
     keep: bool = False
     stop: bool = False
+    plain: bool = False
 
     @property
     def arguments(self) -> list[str]:
         """The whole list of arguments."""
-        return [*self.options, "--output", OUTPUT]
+        return [] if self.plain else [*self.options, "--output", OUTPUT]
 
     @property
     def line(self) -> str:
@@ -92,7 +95,7 @@ class Made:
             return
         if self.run.error is not None and "NotImplementedError" in self.run.error.bases:
             raise self._crash()
-        if self.run.status == 0:
+        if self.run.ended:
             fail(f"{self.command.script} ran to its end without {what}.", **self.end())
         raise NotScored(f"Cannot be judged: {self.command.script} broke off before {what}.")
 
@@ -122,6 +125,20 @@ class Runs:
     def __init__(self) -> None:
         self._made: dict[str, Made | BaseException] = {}
 
+    def settings(self, name: str, student: Subject, command: Callable[[], Command]) -> Made:
+        """The same, or the first step of the script without arguments where it does not know ours."""
+        try:
+            return self.get(name, student, command)
+        except NotScored as ending:
+            if NEWER not in str(ending):
+                raise
+        return self.get(f"{name} without arguments", student, lambda: replace(command(), plain=True, stop=True))
+
+    def known(self, name: str) -> Made | None:
+        """The run of this name if it has been made and left a record."""
+        made = self._made.get(name)
+        return made if isinstance(made, Made) else None
+
     def get(self, name: str, student: Subject, command: Callable[[], Command]) -> Made:
         """The run of this name, made by this check's `student` if no check has asked before.
 
@@ -149,11 +166,11 @@ def make(student: Subject, command: Command) -> Made:
             script=command.script,
             arguments=command.arguments,
             files=command.files,
-            states=command.states,
             output=OUTPUT,
             seed=1,
             keep=command.keep,
             stop=command.stop,
+            redirect=REDIRECTED if command.plain else {},
         )
         run = Run.model_validate(answer)
     except ValidationError as error:
@@ -176,13 +193,12 @@ def _expect_comparable(made: Made) -> None:
         fail(f"{script} was not handed in.", hint="The section “Handing in” of the assignment lists the files.")
     if run.error is not None and any(words in run.error.message for words in WITHOUT_GPU):
         raise NotScored(f"Not run: {script} needs a GPU, and there is none here ({run.error.where}).")
-    ended_well = run.status == 0 or run.stopped
-    if ended_well and run.files:
+    if made.command.plain or (run.ended and run.files):
         return
     lacking = [option for option in made.command.arguments if option.startswith("--") and option not in run.options]
     if run.options and lacking:
         raise NotScored(f"{script} has no {', '.join(lacking)}: {NEWER}.")
-    if not run.options and (ended_well or _misses_data(made)):
+    if not run.options and (run.status == 0 or _misses_data(made)):
         raise NotScored(f"{script} takes no arguments, such as --data-root: {NEWER}.")
 
 

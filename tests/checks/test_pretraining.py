@@ -4,7 +4,6 @@ Tensors are compared by digest, so that "unchanged" means every bit. A run is ma
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ ON_STREETS = ("--dataset", "city", "--data-root", STREET_ROOT)
 ON_PETS = ("--data-root", PET_ROOT, *SMALL, "--image-size", "32")
 TUNED = (*ON_PETS, "--pretrained", FILE)
 COMMANDS = {
-    "city": (*ON_STREETS, *SMALL, "--image-size", "64", "--epochs", "1"),
+    "city": (*ON_STREETS, *SMALL, "--image-size", "64", "--epochs", "2"),
     "tuned": (*TUNED, "--epochs", "0", "--seed", "11"),
     "again": (*TUNED, "--epochs", "0", "--seed", "12"),
     "frozen": (*TUNED, "--epochs", "1", "--freeze-encoder"),
@@ -43,41 +42,45 @@ def made() -> Runs:
 
 
 @pytest.fixture
-def run(student: Subject, made: Runs, rng: np.random.Generator) -> Ask:
+def run(student: Subject, made: Runs, file: Callable[[], Made], rng: np.random.Generator) -> Ask:
     """A run by its name in `COMMANDS`."""
-
-    def ask(name: str) -> Made:
-        return made.get(name, student, lambda: command(name))
 
     def command(name: str) -> Command:
         options = COMMANDS[name]
         files = streets(rng) if STREET_ROOT in options else pets(rng)
         if FILE in options:
-            files[FILE] = pretrained(ask("city"))
-        states = {FOREIGN: {"stem.weight": rng.normal(size=(8, 3, 3, 3)).astype(np.float32)}}
-        return Command(
-            SCRIPT,
-            options,
-            files,
-            states if name == "foreign" else {},
-            keep=name == "city",
-            stop=name == "defaults",
-        )
+            files[FILE] = file().run.kept
+        if FOREIGN in options:
+            files[FOREIGN] = {"stem.weight": rng.normal(size=(8, 3, 3, 3)).astype(np.float32)}
+        return Command(SCRIPT, options, files, keep=name == "city", stop=name == "defaults")
 
-    return ask
+    return lambda name: made.get(name, student, lambda: command(name))
 
 
-def pretrained(city: Made) -> Any:
-    """The bytes of the file that pre-training wrote."""
-    if city.run.kept is None:
-        city.checkpoint("last")
-    return city.run.kept
+@pytest.fixture
+def training(student: Subject, made: Runs, rng: np.random.Generator) -> Made:
+    """The run `city`, or what a script of the original handout does at its first step, with either data set."""
+    files = streets(rng) | pets(rng)
+    return made.settings("city", student, lambda: Command(SCRIPT, COMMANDS["city"], files, keep=True))
 
 
-def file_of(city: Made) -> Mapping[str, str]:
-    """The digests in the file that pre-training wrote."""
-    assert city.run.kept_name is not None
-    return city.run.checkpoints[city.run.kept_name].digests
+@pytest.fixture
+def file(made: Runs, reference: Subject, rng: np.random.Generator) -> Callable[[], Made]:
+    """The run that wrote the file to start from: the submission's own, or the reference's where that one failed."""
+
+    def pretrain() -> Made:
+        own = made.known("city")
+        if own is not None and own.run.kept_name is not None:
+            return own
+        command = Command(SCRIPT, COMMANDS["city"], streets(rng), keep=True)
+        return made.get("city of the reference", reference, lambda: command)
+
+    return pretrain
+
+
+def written(city: Made, name: str) -> dict[str, str]:
+    """The digests of the encoder or the decoder in the file that a run wrote."""
+    return half(dict(city.run.checkpoints[city.run.kept_name or ""].digests), name)
 
 
 def test_city_runs(run: Ask) -> None:
@@ -90,12 +93,14 @@ def test_city_runs(run: Ask) -> None:
 def test_city_classes(run: Ask) -> None:
     """On streets the network has 19 outputs, and the labels 0 to 18 reach the loss as they are."""
     city = run("city")
+    if not city.run.losses and city.run.ended:
+        raise NotScored("No cross entropy was seen, so nobody can tell which labels it would be given.")
     city.expect_seen(city.run.losses, "a loss of scores and labels")
     outputs = sorted({loss.classes for loss in city.run.losses})
     if outputs != [CLASSES]:
         found = f"{', '.join(map(str, outputs))} score maps"
         fail("The network has other outputs.", expected=f"{CLASSES} score maps", found=found)
-    labels = {label for loss in city.run.losses for image in loss.labels for label in image}
+    labels = {label for loss in city.run.losses for label in loss.labels}
     labels -= {IGNORED, *(loss.ignored for loss in city.run.losses)}
     if labels and (min(labels), max(labels)) != (0, CLASSES - 1):
         found = f"{min(labels)} to {max(labels)}"
@@ -107,7 +112,7 @@ def test_ignored_label(run: Ask) -> None:
     city = run("city")
     city.expect_seen(city.run.losses, "a cross entropy")
     for loss in city.run.losses:
-        if any(IGNORED in image for image in loss.labels) and loss.ignored != IGNORED:
+        if IGNORED in loss.labels and loss.ignored != IGNORED:
             found = f"ignore_index={loss.ignored}, and labels of 255"
             fail("Pixels labelled 255 reach the loss as a class.", expected=f"ignore_index={IGNORED}", found=found)
         if loss.counted > MOST_COUNTED * loss.pixels:
@@ -118,14 +123,14 @@ def test_ignored_label(run: Ask) -> None:
             )
 
 
-def test_optimizer(run: Ask) -> None:
+def test_optimizer(training: Made) -> None:
     """The SegFormer trains with AdamW, amsgrad and a learning rate of 0.001."""
-    expect_settings(run("city"))
+    expect_settings(training)
 
 
-def test_scheduler(run: Ask) -> None:
+def test_scheduler(training: Made) -> None:
     """The SegFormer's learning rate decays exponentially with gamma 0.98."""
-    expect_schedule(run("city"))
+    expect_schedule(training)
 
 
 def halves(made: Made, name: str) -> dict[str, str]:
@@ -139,9 +144,9 @@ def halves(made: Made, name: str) -> dict[str, str]:
     return tensors
 
 
-def test_encoder_loaded(run: Ask) -> None:
+def test_encoder_loaded(run: Ask, file: Callable[[], Made]) -> None:
     """After `--pretrained FILE --epochs 0`, every tensor of the encoder equals the file's, bit for bit."""
-    expected, found = half(dict(file_of(run("city"))), "encoder"), halves(run("tuned"), "encoder")
+    expected, found = written(file(), "encoder"), halves(run("tuned"), "encoder")
     other = [name for name, value in found.items() if expected.get(name) != value]
     if other:
         fail(
@@ -157,12 +162,12 @@ def drawn(decoder: Mapping[str, str], shapes: Mapping[str, list[int]]) -> dict[s
     return {name: value for name, value in decoder.items() if len(shapes.get(name, ())) > 1}
 
 
-def test_decoder_fresh(run: Ask) -> None:
+def test_decoder_fresh(run: Ask, file: Callable[[], Made]) -> None:
     """The decoder starts at random: it is neither the file's nor the same for two seeds."""
     tuned = run("tuned")
     shapes = half(dict(tuned.checkpoint("last")[1].shapes), "decoder")
     fresh = drawn(halves(tuned, "decoder"), shapes)
-    others = {"the file's": half(dict(file_of(run("city"))), "decoder"), "that of another seed": None}
+    others = {"the file's": written(file(), "decoder"), "that of another seed": None}
     for whose, other in others.items():
         decoder = halves(run("again"), "decoder") if other is None else other
         same = [name for name, value in fresh.items() if decoder.get(name) == value]
@@ -183,9 +188,12 @@ def test_foreign_file(run: Ask) -> None:
         fail(message, expected="an error and another exit code than 0", **foreign.end())
 
 
-def test_frozen_encoder(run: Ask) -> None:
+def test_frozen_encoder(run: Ask, file: Callable[[], Made], made: Runs) -> None:
     """With `--freeze-encoder`, training leaves every tensor of the encoder as it is in the file, bit for bit."""
-    expected, found = half(dict(file_of(run("city"))), "encoder"), halves(run("frozen"), "encoder")
+    whole = made.known("whole")
+    if run("frozen").run.error is not None and whole is not None and whole.run.error is not None:
+        raise NotScored("Fine-tuning breaks off without freezing, too, so nobody can tell what freezing does.")
+    expected, found = written(file(), "encoder"), halves(run("frozen"), "encoder")
     moved = [name for name, value in found.items() if expected.get(name) != value]
     if moved:
         fail(
@@ -236,7 +244,7 @@ def test_learning_rate(run: Ask) -> None:
 def test_defaults(run: Ask) -> None:
     """Without arguments, pre-training has the settings of the handout: 40 epochs, batches of 16."""
     defaults = run("defaults")
-    if "epochs" not in defaults.run.arguments:
+    if not isinstance(defaults.run.arguments.get("epochs"), int):
         raise NotScored("The names of the arguments are others in the code, so their defaults cannot be read.")
     defaults.expect_seen(defaults.run.steps, "a first step")
     batch = next((loader.batch_size for loader in defaults.run.loaders if loader.shuffled), None)

@@ -23,7 +23,7 @@ from tests.submissions.planted import (
 
 RIGHT, WRONG = right_submissions(), wrong_submissions()
 # What submissions import anyway, so that no check pays for it.
-PRELOADED = ("matplotlib.pyplot", "pypdf", "torchvision")
+PRELOADED = ("matplotlib.pyplot", "pypdf", "torchvision.transforms.v2")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ Each function gets the folder of a submission, named `group_7`, may change it, a
 folder, or a zip beside it. A submission is named like its function.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def no_init_files(folder: Path) -> Path:
 def datasets_for_dataset(folder: Path) -> Path:
     """The folder is called as the text of the original assignment has it."""
     (folder / "dlvc" / "dataset").rename(folder / "dlvc" / "datasets")
-    return _rewrite(folder, lambda text: text.replace(b"dlvc.dataset.", b"dlvc.datasets."))
+    return _rewrite(folder, lambda text: re.sub(rb"\b(dlvc)?\.dataset\.", rb"\1.datasets.", text))
 
 
 def files_of_its_own(folder: Path) -> Path:

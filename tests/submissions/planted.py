@@ -21,8 +21,24 @@ from tests.submissions import oddities
 
 FOLDER = Path(__file__).parent
 REFERENCE = FOLDER.parents[1] / "reference"
-# No other part's checks touch these files: Part 2 imports the metric alone, and Part 5 the models.
-PARTS = {"dlvc/metrics.py": "metrics", "dlvc/models/": "segformer"}
+# The parts whose checks judge a file. The scripts of Parts 4 and 6 run through all of them, but judge what is theirs.
+PARTS = {
+    "dlvc/metrics.py": ("metrics",),
+    "dlvc/models/": ("segformer",),
+    "dlvc/cli.py": ("fcn", "pretraining"),
+    "train.py": ("fcn",),
+    "train_segformer.py": ("pretraining",),
+}
+# The same for what no patch says. A script that lacks a module of another part cannot run, which is no mistake of its own.
+JUDGED = {
+    "report_": ("handin",),
+    "weights_brought": ("handin",),
+    "dataset_brought": ("handin",),
+    "trainer_missing": ("handin",),
+    "metrics_missing": ("handin", "metrics"),
+    "head_missing": ("handin", "segformer"),
+    "script_missing": ("handin", "pretraining"),
+}
 NOT_HANDED_IN = shutil.ignore_patterns(".*", "__pycache__")
 
 
@@ -57,12 +73,14 @@ class Planted:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The parts that it could fail, by the files that it changes; none stands for all, where a patch is not all."""
+        """The parts that it could fail, by what it changes; none stands for all."""
+        if (judged := next((parts for start, parts in JUDGED.items() if self.name.startswith(start)), None)) is not None:
+            return judged
         if not self.patch.exists() or hasattr(oddities, self.name):
             return ()
         changed = re.findall(r"^\+\+\+ b/(\S+)", self.patch.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        parts = {next((part for start, part in PARTS.items() if name.startswith(start)), None) for name in changed}
-        return () if None in parts else ("handin", *sorted(filter(None, parts)))
+        parts = [next((parts for start, parts in PARTS.items() if name.startswith(start)), None) for name in changed]
+        return () if None in parts else ("handin", *sorted({part for several in parts if several for part in several}))
 
     def unscored(self, rubric: Rubric) -> frozenset[str]:
         """The checks that cannot be judged, since one that they require has not passed."""
