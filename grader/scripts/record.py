@@ -3,14 +3,19 @@
 The process that answers also ran the submission, so nothing but the form of an answer can be relied on.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, InstanceOf
+from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf
 
 from grader.sandbox.worker import CallError
 
 PREFIXES = ("net.", "module.", "model.", "_orig_mod.")
+
+
+def _call_error(value: Any) -> Any:
+    """Read an exception as it is read where a call raises it: JSON has lists where the record has tuples."""
+    return CallError.model_validate(value) if isinstance(value, dict) else value
 
 
 class Answer(BaseModel):
@@ -97,7 +102,7 @@ class Run(Answer):
     """One run of a script, as `grader.probes.scripts.run` describes it."""
 
     status: int | None
-    error: CallError | None
+    error: Annotated[CallError | None, BeforeValidator(_call_error)]
     stopped: bool
     options: list[str]
     arguments: dict[str, bool | int | float | str]

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from pydantic import ValidationError
-
-from grader.checking import WITHOUT_GPU, CheckFailed, NotScored, Subject, as_check_failed, fail
+from grader.checking import CheckFailed, NotScored, Subject, as_check_failed, fail
 from grader.sandbox import Limits, WorkerLost
 from grader.scripts.data import PET_ROOT, STREET_ROOT
 from grader.scripts.record import Checkpoint, Optimizer, Run, Step
@@ -162,7 +160,7 @@ def make(student: Subject, command: Command) -> Made:
     """Run a command in the fresh process and folder of a check."""
     student.allow_scripts()
     try:
-        answer = student.scripts_run(
+        run = student.scripts_run(
             script=command.script,
             arguments=command.arguments,
             files=command.files,
@@ -172,12 +170,11 @@ def make(student: Subject, command: Command) -> Made:
             stop=command.stop,
             redirect=REDIRECTED if command.plain else {},
         )
-        run = Run.model_validate(answer)
-    except ValidationError as error:
-        raise WorkerLost("garbage", f"The answer is no record of a run: {error.errors()[0]['msg']}.") from None
     except WorkerLost as lost:
         raise WorkerLost(lost.kind, f"{command.line}: {lost.message}{_advice(lost.kind)}") from None
     made = Made(command, run, student.log.strip()[-SAID:], student.limits)
+    if run.error is not None:
+        student.raise_unless_it_could_run(run.error)
     _expect_comparable(made)
     return made
 
@@ -191,8 +188,6 @@ def _expect_comparable(made: Made) -> None:
     run, script = made.run, made.command.script
     if run.status is None:
         fail(f"{script} was not handed in.", hint="The section “Handing in” of the assignment lists the files.")
-    if run.error is not None and any(words in run.error.message for words in WITHOUT_GPU):
-        raise NotScored(f"Not run: {script} needs a GPU, and there is none here ({run.error.where}).")
     if made.command.plain or (run.ended and run.files):
         return
     lacking = [option for option in made.command.arguments if option.startswith("--") and option not in run.options]

@@ -29,7 +29,7 @@ PARTS = {
     "train.py": ("fcn",),
     "train_segformer.py": ("pretraining",),
 }
-# The same for what no patch says. A script that lacks a module of another part cannot run, which is no mistake of its own.
+# The same for what no patch says. A script cannot run without the modules of other parts; that is no mistake of its.
 JUDGED = {
     "report_": ("handin",),
     "weights_brought": ("handin",),
@@ -74,7 +74,9 @@ class Planted:
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts that it could fail, by what it changes; none stands for all."""
-        if (judged := next((parts for start, parts in JUDGED.items() if self.name.startswith(start)), None)) is not None:
+        if (
+            judged := next((parts for start, parts in JUDGED.items() if self.name.startswith(start)), None)
+        ) is not None:
             return judged
         if not self.patch.exists() or hasattr(oddities, self.name):
             return ()
