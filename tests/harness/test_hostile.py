@@ -44,6 +44,9 @@ FORGED = (
     "handin.report_is_pdf",
 )
 
+# The scripts of Parts 4 and 6 need more memory and larger files than these limits allow.
+SMALL = [check.id for check in RUBRIC.checks if check.part not in ("fcn", "pretraining")]
+
 Benches = Callable[[Isolation], Bench]
 
 
@@ -111,7 +114,7 @@ def marked() -> list[str]:
 @pytest.mark.parametrize("tier", CONFINING)
 def test_the_next_one_is_not_touched(benches: Benches, tier: Isolation) -> None:
     """After all hostile submissions the same workers give the solution full points, with no flag."""
-    graded = benches(tier).grade(REFERENCE)
+    graded = benches(tier).grade(REFERENCE, SMALL)
     assert [name for name, outcome in graded.outcomes.items() if outcome.status is not Status.PASSED] == []
     assert graded.flags == ()
 

@@ -91,7 +91,7 @@ def no_init_files(folder: Path) -> Path:
 def datasets_for_dataset(folder: Path) -> Path:
     """The folder is called as the text of the original assignment has it."""
     (folder / "dlvc" / "dataset").rename(folder / "dlvc" / "datasets")
-    return _rewrite(folder, lambda text: re.sub(rb"\b(dlvc)?\.dataset\.", rb"\1.datasets.", text))
+    return _rewrite(folder, lambda text: re.sub(rb"(?<=from )(dlvc)?\.dataset\.", rb"\1.datasets.", text))
 
 
 def files_of_its_own(folder: Path) -> Path:
