@@ -165,6 +165,7 @@ def drawn(decoder: Mapping[str, str], shapes: Mapping[str, list[int]]) -> dict[s
 def test_decoder_fresh(run: Ask, file: Callable[[], Made]) -> None:
     """The decoder starts at random: it is neither the file's nor the same for two seeds."""
     tuned = run("tuned")
+    tuned.expect_seen(tuned.run.checkpoints, "a saved model")
     shapes = half(dict(tuned.checkpoint("last")[1].shapes), "decoder")
     fresh = drawn(halves(tuned, "decoder"), shapes)
     others = {"the file's": written(file(), "decoder"), "that of another seed": None}

@@ -309,4 +309,4 @@ def test_script_of_the_original_handout_is_judged_by_its_first_step(tmp_path):
 
 
 FIRST_STEP = {"loss", "classes", "optimizer", "scheduler", "images", "labels"}
-NEEDS_ARGUMENTS = {"runs", "scratch", "backbone", "missing_data"}
+NEEDS_ARGUMENTS = {"runs", "scratch", "backbone"}
