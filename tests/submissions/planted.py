@@ -21,8 +21,9 @@ from tests.submissions import oddities
 
 FOLDER = Path(__file__).parent
 REFERENCE = FOLDER.parents[1] / "reference"
-# No other part's checks touch these files: Part 2 imports the metric alone, and Part 5 the models.
-PARTS = {"dlvc/metrics.py": "metrics", "dlvc/models/": "segformer"}
+# No other part's checks touch these files: Part 2 imports the metric alone, Part 5 the models, and Part 3 brings a
+# network and metrics of its own.
+PARTS = {"dlvc/metrics.py": "metrics", "dlvc/models/": "segformer", "dlvc/trainer.py": "trainer"}
 NOT_HANDED_IN = shutil.ignore_patterns(".*", "__pycache__")
 
 
