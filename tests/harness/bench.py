@@ -23,7 +23,7 @@ from tests.submissions.planted import REFERENCE
 
 SEED = 1
 RUBRIC = load_rubric()
-PRELOADED = ("pypdf",)
+PRELOADED = ("pypdf", "torchvision")
 WRITABLE = ("tmp", "dev/shm")
 
 
