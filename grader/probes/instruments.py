@@ -35,7 +35,7 @@ class Tape:
 
     def begin(self, kind: str) -> None:
         """Note that a phase of `kind`, `train` or `val`, begins."""
-        self.phases.append({"kind": kind, "returned": None, "kind_returned": None, "metric": None, "weights": None})
+        self.phases.append({"kind": kind, "returned": None, "kind_returned": None, "metric": None, "passes": None})
 
     def note(self, what: str, **details: Any) -> None:
         """Note an event of the current phase."""
@@ -93,8 +93,8 @@ class TinyNet(nn.Module):
         kind = "train" if samples[0] < tape.train_samples else "val"
         if tape.inside is None and (not tape.phases or tape.phases[-1]["kind"] != kind):
             tape.begin(kind)
-        if tape.phases[-1]["weights"] is None:
-            tape.phases[-1]["weights"] = {name: value.clone() for name, value in self.state_dict().items()}
+        if tape.phases[-1]["passes"] is None:
+            tape.phases[-1]["passes"] = int(self.passes)
 
 
 class Loss(nn.CrossEntropyLoss):
