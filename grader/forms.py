@@ -9,27 +9,16 @@ import functools
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
-import numpy as np
-from pydantic import AfterValidator, ConfigDict, Field, InstanceOf, TypeAdapter, ValidationError, with_config
+from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
+from grader.answering import EXACT, Array, Arrays
 from grader.scripts.record import Run
-
-EXACT = ConfigDict(strict=True, extra="forbid")
+from grader.training import Labels, Training, problem_of
 
 
 class WrongForm(Exception):  # noqa: N818 - it describes an answer
     """An answer is not of its probe's form."""
-
-
-def _real(array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"an array of {array.dtype}")
-    return array
-
-
-Array = Annotated[InstanceOf[np.ndarray], AfterValidator(_real)]
-Arrays = dict[str, Array]
 
 
 @with_config(EXACT)
@@ -119,10 +108,12 @@ class Form(NamedTuple):
     Args:
         type: what pydantic reads it as.
         length: of an answer that is a list: how many entries a call with these arguments gets.
+        problem: says what is wrong with an answer whose parts do not fit together, None if they do.
     """
 
     type: Any
     length: Callable[[dict[str, Any]], int] | None = None
+    problem: Callable[[Any, dict[str, Any]], str | None] | None = None
 
     def read(self, answer: Any, arguments: dict[str, Any]) -> Any:
         """Return the answer to a call with these arguments.
@@ -138,6 +129,8 @@ class Form(NamedTuple):
             raise WrongForm(f"answer{place}: {first['msg']}") from None
         if self.length is not None and len(value) != self.length(arguments):
             raise WrongForm(f"answer: {len(value)} entries in place of {self.length(arguments)}")
+        if self.problem is not None and (problem := self.problem(value, arguments)) is not None:
+            raise WrongForm(f"answer: {problem}")
         return value
 
 
@@ -166,5 +159,7 @@ FORMS = {
     "segformer_network_gradients": Form(Trained),
     "segformer_checkpoint": Form(Saved),
     "handin_report": Form(Report),
+    "trainer_run": Form(Training, problem=problem_of),
+    "trainer_script_labels": Form(Labels),
     "scripts_run": Form(Run),
 }

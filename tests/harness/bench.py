@@ -60,7 +60,7 @@ class Bench:
         stack: ExitStack,
         isolation: Isolation,
         limits: Limits,
-        preload: tuple[str, ...] = ("pypdf",),
+        preload: tuple[str, ...] = ("pypdf", "torchvision"),
     ) -> None:
         self._fresh, self._tree, self._room = folder / "fresh", folder / "submission", folder / "room"
         self._room.mkdir(mode=0o711)

@@ -25,6 +25,7 @@ REFERENCE = FOLDER.parents[1] / "reference"
 PARTS = {
     "dlvc/metrics.py": ("metrics",),
     "dlvc/models/": ("segformer",),
+    "dlvc/trainer.py": ("trainer",),
     "dlvc/cli.py": ("fcn", "pretraining"),
     "train.py": ("fcn",),
     "train_segformer.py": ("pretraining",),
@@ -34,7 +35,7 @@ JUDGED = {
     "report_": ("handin",),
     "weights_brought": ("handin",),
     "dataset_brought": ("handin",),
-    "trainer_missing": ("handin",),
+    "trainer_missing": ("handin", "trainer"),
     "metrics_missing": ("handin", "metrics"),
     "head_missing": ("handin", "segformer"),
     "script_missing": ("handin", "pretraining"),

@@ -1,0 +1,152 @@
+"""What a check reads out of a training that the probe `trainer_run` has watched, epoch by epoch."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grader.checking import NotScored, Tolerance, fail
+
+MEAN = Tolerance(1e-6, 1e-4, "the same float32 losses, summed in another order or precision: off by about 1e-6")
+WORDS = {"train": "training", "val": "validation"}
+
+Event = dict[str, Any]
+Masks = dict[str, NDArray[np.uint8]]
+
+
+class Phase(NamedTuple):
+    """One epoch of training, or one validation.
+
+    `kind` is `train` or `val`, `epoch` counts trainings from 0, `notes` are what the probe tells of the phase.
+    """
+
+    kind: str
+    epoch: int
+    notes: dict[str, Any]
+    events: list[Event]
+
+    @property
+    def name(self) -> str:
+        """What a student calls it."""
+        return f"{WORDS[self.kind]}, epoch {self.epoch}"
+
+    def all(self, what: str, **details: Any) -> list[Event]:
+        """Its events of one kind, in order."""
+        return [e for e in self.events if e["what"] == what and details.items() <= e.items()]
+
+
+def phases(run: dict[str, Any], kind: str | None = None) -> list[Phase]:
+    """The phases of a run, of one kind or all.
+
+    Raises:
+        NotScored: there is none of the kind.
+    """
+    found, epoch = [], -1
+    for number, notes in enumerate(run["phases"]):
+        epoch += notes["kind"] == "train"
+        events = [event for event in run["events"] if event["phase"] == number]
+        found.append(Phase(notes["kind"], max(epoch, 0), notes, events))
+    found = [phase for phase in found if kind in (None, phase.kind)]
+    if not any(phase.all("forward") for phase in found):
+        raise NotScored(f"There was no {WORDS.get(kind or 'train')} that could be judged.")
+    return found
+
+
+def samples(events: Iterable[Event]) -> list[int]:
+    """The samples of several events."""
+    return [sample for event in events for sample in event["samples"]]
+
+
+def times(count: int, what: str) -> str:
+    """A number and a noun: 1 step, 2 steps."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def listed(numbers: Iterable[Any]) -> str:
+    """Numbers for a sentence."""
+    return ", ".join(map(str, numbers)) or "none"
+
+
+def validated(run: dict[str, Any]) -> list[int]:
+    """The epochs after whose training there was a validation, counted from 0."""
+    return [phase.epoch for phase in phases(run) if phase.kind == "val"]
+
+
+def labels_given(run: dict[str, Any], drawn: Masks) -> list[tuple[Phase, str, NDArray[np.int64], NDArray[np.int64]]]:
+    """Every label map that loss and metrics got: where, which of them, the map, and the mask on disk it belongs to."""
+    on_disk = np.concatenate([*drawn.values()]).astype(np.int64)
+    given = []
+    for phase in phases(run):
+        batch: list[int] = []
+        for event in phase.events:
+            batch = event["samples"] if event["what"] == "forward" else batch
+            if event["what"] in ("loss", "update"):
+                for sample, labels in zip(batch, event["labels"], strict=False):
+                    given.append((phase, event["what"], np.array(labels), on_disk[sample]))
+    return given
+
+
+def fingerprint(labels: Any) -> tuple[int, ...]:
+    """A mask without its lowest label, so that a shift, which is another check's, does not matter."""
+    flat = np.asarray(labels, dtype=np.int64).ravel()
+    return tuple((flat - flat.min()).tolist())
+
+
+def mistaken_for(loss: float, losses: NDArray[np.float64], sizes: NDArray[np.int64]) -> str:
+    """Say what a wrong loss is instead of a mean."""
+    others = {
+        "is that of the last batch": losses[-1],
+        "is that of the first batch": losses[0],
+        "is the sum over the batches, not their mean": losses.sum(),
+        "is the sum over the samples, not their mean": (losses * sizes).sum(),
+        "is the sum over the batches divided by the number of samples": losses.sum() / sizes.sum(),
+        "counts a small last batch as if it were full": (losses * sizes.max()).sum() / sizes.sum(),
+    }
+    same = (words for words, other in others.items() if np.isclose(loss, other, MEAN.relative, MEAN.absolute))
+    return next(same, "is not the mean over the samples")
+
+
+def equal(one: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> bool:
+    """Whether two states are the same, bit for bit, but for batch norm, which a wrong validation may have changed."""
+    return all(np.array_equal(one[name], value) for name, value in other.items() if not name.startswith("norm."))
+
+
+def expect_samples(phase: Phase, expected: range) -> None:
+    """Fail unless the network saw each expected sample once and no other."""
+    seen = Counter(samples(phase.all("forward")))
+    if seen == Counter(expected):
+        return
+    foreign = sum(count for sample, count in seen.items() if sample not in expected)
+    missing = sum(sample not in seen for sample in expected)
+    twice = sum(seen[sample] > 1 for sample in expected)
+    faults = ((missing, "were not used"), (twice, "were used more than once"), (foreign, "belong to the other data"))
+    fail(
+        f"The {WORDS[phase.kind]} does not use all of its data once.",
+        expected=f"each of the {len(expected)} samples of {phase.kind}_data once",
+        found="; ".join(f"{count} samples {what}" for count, what in faults if count),
+        where=phase.name,
+    )
+
+
+def returned(phase: Phase) -> tuple[float, float]:
+    """The (loss, mIoU) that the method of a phase returned."""
+    method = f"_{phase.kind}_epoch"
+    if phase.notes["returned"] is None:
+        found = phase.notes["kind_returned"] or "train() does not call it"
+        fail(f"{method} should return two numbers.", expected="(loss, mIoU)", found=found, where=phase.name)
+    loss, miou = phase.notes["returned"]
+    return loss, miou
+
+
+def saved(run: dict[str, Any], word: str) -> dict[str, NDArray[Any]]:
+    """The saved state that is called `word`."""
+    if run[word] is None:
+        fail(
+            f"No {word} model was saved.",
+            expected=f"a file in training_save_dir with {word!r} in its name, as model.save(folder, {word!r}) gives",
+            found=listed(run["files"]) if run["files"] else "no file",
+        )
+    state: dict[str, NDArray[Any]] = run[word]
+    return state
