@@ -81,7 +81,7 @@ def _animal(canvas: Canvas, breed: Breed) -> None:
     rng, (height, width) = canvas.rng, canvas.shape
     creature = animal(rng, breed)
     origin = rng.normal(0.5, 0.07) * width, rng.normal(0.52, 0.06) * height
-    scale = rng.uniform(0.5, 0.9) * min(height, width)
+    scale = rng.uniform(0.55, 0.95) * min(height, width)
     placing = Placing(origin, scale, rng.normal(0, 0.15), bool(rng.integers(2)))
     mask = limbs(canvas.shape, creature.body, placing)
     for ear in creature.ears:

@@ -215,10 +215,10 @@ def _wheels(street: Street, foot: Point, half: float, radius: float, label: int)
 def _long_vehicle(street: Street, near: float) -> None:
     """Paint a truck (a cab and a loading space), a bus (one row of windows) or a train (long, on the side)."""
     rng = street.rng
-    label = int(rng.choice([TRUCK, BUS, TRAIN], p=(0.4, 0.35, 0.25)))
+    label = int(rng.choice([TRUCK, BUS, TRAIN], p=(0.45, 0.37, 0.18)))
     x, y = _place(street, near, on_road=label != TRAIN)
     high, paint = near * rng.uniform(45, 55), colour(rng)
-    half = high * {TRUCK: rng.uniform(0.5, 0.9), BUS: rng.uniform(0.5, 1.2), TRAIN: rng.uniform(1.5, 3)}[label]
+    half = high * {TRUCK: rng.uniform(0.5, 0.9), BUS: rng.uniform(0.5, 1.2), TRAIN: rng.uniform(1.5, 2.5)}[label]
     _wheels(street, (x, y), half, 0.12 * high, label)
     top, floor = y - high, y - 0.12 * high
     if label == TRUCK:
