@@ -23,7 +23,7 @@ from grader.lookalikes.streets import draw_street
 VERSION: Final = 1
 """Raised whenever the same seed gives other images, so that old and new ones never stand in one set."""
 
-MARKER: Final = "lookalikes.json"
+MARKER: Final = ".lookalikes.json"
 PETS, STREETS = "oxford-iiit-pet", "cityscapes"
 CITIES: Final[Mapping[str, tuple[str, ...]]] = {"train": ("aachen", "bremen", "ulm"), "val": ("frankfurt", "lindau")}
 SPLITS: Final = ("trainval", "test", "train", "val")
@@ -43,7 +43,7 @@ class Counts(NamedTuple):
 
 
 SCALES: Final[Mapping[Scale, Counts]] = {
-    "smoke": Counts(trainval=240, test=120, train=400, val=60),
+    "smoke": Counts(trainval=160, test=80, train=320, val=40),
     "full": Counts(trainval=3680, test=3669, train=2975, val=500),  # as many as the real sets have
 }
 
@@ -98,7 +98,7 @@ def make_lookalikes(
 @contextmanager
 def _alone_in(root: Path) -> Iterator[None]:
     """Hold the folder's lock, which the kernel takes back from a process that dies."""
-    with (root / "lookalikes.lock").open("a") as lock:
+    with (root / ".lookalikes.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -17,7 +17,7 @@ EXPERIMENTS = load_experiments()
 SCALES = ("smoke", "full")
 
 
-class Parsed(Exception):
+class Parsed(Exception):  # noqa: N818 - nothing is wrong
     """Ends a script as soon as its arguments are known."""
 
 
