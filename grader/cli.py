@@ -141,11 +141,16 @@ def data(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("drawing images", total=None)
-        make_lookalikes(
-            root, scale, seed, progress=lambda done, total: progress.update(task, completed=done, total=total)
-        )
+    errors = Console(stderr=True)
+    try:
+        with Progress(*columns, console=errors, transient=True) as progress:
+            task = progress.add_task("drawing images", total=None)
+            make_lookalikes(
+                root, scale, seed, progress=lambda done, total: progress.update(task, completed=done, total=total)
+            )
+    except KeyboardInterrupt:
+        tell(errors, "Stopped", "The same command goes on where this one ended.")
+        return INTERRUPTED
     counts = SCALES[scale]
     console = Console(soft_wrap=True)
     console.print(Text(f"{root}: {counts.trainval} pets to train on, {counts.test} to test on (--data-root {root})"))

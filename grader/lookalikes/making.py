@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -207,7 +208,7 @@ def _drawn_in_processes(root: Path, seed: int, work: Sequence[Task], processes: 
             share = work[number::processes]
             ours, theirs = context.Pipe(duplex=False)
             process = context.Process(target=_work, args=(root, seed, share, theirs), daemon=True)
-            process.start()
+            _start_deaf_to_interrupts(process)
             theirs.close()
             started.append(process)
             waiting[ours] = iter(share)
@@ -222,6 +223,15 @@ def _drawn_in_processes(root: Path, seed: int, work: Sequence[Task], processes: 
         for process in started:
             process.terminate()
             process.join()
+
+
+def _start_deaf_to_interrupts(process: SpawnProcess) -> None:
+    """Start a process that leaves Ctrl-C, which reaches the whole group, to this one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _next_done(pipe: Connection, share: Iterator[Task]) -> Task | None:
@@ -239,7 +249,6 @@ def _next_done(pipe: Connection, share: Iterator[Task]) -> Task | None:
 
 def _work(root: Path, seed: int, work: Sequence[Task], pipe: Connection) -> None:
     """Draw in a process of its own; report None for each image, or the OSError that made it impossible."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process
     try:
         for task in work:
             try:

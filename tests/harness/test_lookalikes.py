@@ -366,6 +366,20 @@ def test_the_command_says_where_the_data_are(tmp_path):
     assert f"{counts.trainval} pets" in result.stdout
 
 
+def test_an_interrupted_command_says_how_to_go_on(tmp_path):
+    """Ctrl-C, which reaches the drawing processes too, ends with code 130 and one sentence, without tracebacks."""
+    command = [sys.executable, "-m", "grader", "data", "--root", str(tmp_path), "--scale", "full"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        wait_until(lambda: len(list(tmp_path.glob("oxford-iiit-pet/images/*.jpg"))) >= 3)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The same command goes on" in errors
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
