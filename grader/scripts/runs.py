@@ -143,14 +143,17 @@ class Runs:
         Raises:
             CheckFailed: the script is not there.
             NotScored: it needs a GPU, or lacks an option that only newer handouts ask for.
-            WorkerLost: its process died or went over a limit.
+            WorkerLost: its process died or went over a limit; whoever asks later gets a `NotScored`.
         """
         if name not in self._made:
             try:
                 self._made[name] = make(student, command())
             except (CheckFailed, NotScored, WorkerLost) as ending:
                 self._made[name] = ending
+                raise
         made = self._made[name]
+        if isinstance(made, WorkerLost):
+            raise NotScored(f"Cannot be judged: an earlier check has lost this run. {made.message}")
         if isinstance(made, BaseException):
             raise made.with_traceback(None)
         return made

@@ -232,20 +232,22 @@ def test_script_without_arguments_is_of_an_older_handout(execute, end):
 
 
 def test_run_is_made_once():
-    """A run that ended without a record ends every check that asks for it, and is not tried again."""
+    """A run that ended without a record fails the check that made it, leaves others open, and is not tried again."""
     tried = []
 
     class Lost(Subject):
         def __init__(self):
-            tried.append(self)
+            pass
 
         def allow_scripts(self):
+            tried.append(self)
             raise WorkerLost("time", "No answer.")
 
     runs = Runs()
-    for _ in range(2):
-        with pytest.raises(WorkerLost):
+    for ending in (WorkerLost, NotScored):
+        with pytest.raises(ending, match="No answer"):
             runs.get("a", Lost(), lambda: Command("train.py", ()))
+    assert len(tried) == 1
     assert runs.known("a") is None
 
 
