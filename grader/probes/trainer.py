@@ -98,11 +98,15 @@ def _data(data: str, root: Path, masks: dict[str, torch.Tensor], *, own_class: b
     if data == "pets":
         return open_pets(root)
     try:
-        return open_streets(root)
+        splits = open_streets(root)
+        for split in splits:
+            split[0]
     except Exception:  # whatever is wrong with it is not the trainer's
         if own_class:
             raise
         return [Plain(root, "train"), Plain(root, "val")]
+    else:
+        return splits
 
 
 class _Segmenter(nn.Module):

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from grader.probes import trainer as probe
 from grader.probes.instruments import SHADES, Descent, Loss, Metric, Schedule, Tape, TinyNet
 from grader.probes.pictures import Plain, image_tensor, mask_tensor, write
-from grader.probes.trainer import _state
 from reference.dlvc.dataset.cityscapes import CityscapesCustom
 from reference.dlvc.dataset.oxfordpets import OxfordPetsCustom
 from reference.dlvc.metrics import SegMetrics
@@ -165,6 +165,24 @@ def test_written_data_are_read_as_they_were_drawn(reader, tmp_path):
     assert torch.equal(torch.cat([mask for _, mask in items]), torch.cat([*masks.values()]).long())
 
 
+class Unreadable(list):
+    """Data that were opened and cannot be read."""
+
+    def __getitem__(self, index):
+        raise FileNotFoundError(index)
+
+
+def test_a_broken_class_of_streets_is_not_the_trainers_fault(tmp_path, monkeypatch):
+    """Where the submission's class is of no use, the same samples are read without it, unless the check is about it."""
+    monkeypatch.setattr(probe, "open_streets", lambda _: [Unreadable(), Unreadable()])
+    masks = {"train": labels(2), "val": labels(1, seed=1)}
+    data = probe._data("streets", tmp_path, masks, own_class=False)
+    read = torch.cat([mask for split in data for _, mask in (split[index] for index in range(len(split)))])
+    assert torch.equal(read, torch.cat([*masks.values()]))
+    with pytest.raises(FileNotFoundError):
+        probe._data("streets", tmp_path, masks, own_class=True)
+
+
 @pytest.mark.parametrize(
     "saved",
     [
@@ -178,6 +196,6 @@ def test_written_data_are_read_as_they_were_drawn(reader, tmp_path):
 def test_weights_are_found_however_they_were_saved(saved, net, tmp_path):
     """A saved state is read by the ends of its keys, whatever is around it."""
     torch.save(saved(net), tmp_path / "best.pth")
-    state = _state(tmp_path / "best.pth", net)
+    state = probe._state(tmp_path / "best.pth", net)
     assert state.keys() == net.state_dict().keys()
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in state.items())
