@@ -32,13 +32,15 @@ class CheckFailed(Exception):  # noqa: N818 - the submission failed the check; n
         finding: what the student is told.
         score: partial credit, a share of the points.
         not_started: the starter's open task was left as it was.
+        own: it cannot come from a mistake elsewhere, such as in a part that the rubric says the check follows.
     """
 
-    def __init__(self, finding: Finding, *, score: float = 0.0, not_started: bool = False) -> None:
+    def __init__(self, finding: Finding, *, score: float = 0.0, not_started: bool = False, own: bool = False) -> None:
         super().__init__(finding.message)
         self.finding = finding
         self.score = score
         self.not_started = not_started
+        self.own = own
 
 
 class NotScored(Exception):  # noqa: N818 - a verdict of its own

@@ -87,16 +87,16 @@ def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
     with ExitStack() as stack:
         folder = stack.enter_context(work_folder())
 
-        def worker(name: str, tree: Path) -> Worker:
+        def worker(name: str, tree: Path, limits: Limits) -> Worker:
             imported = modules_imported(tree)
             heavy = (*(module for module in HEAVY_PACKAGES if module.partition(".")[0] in imported), "pypdf")
-            return stack.enter_context(Worker(name, tree, isolation, options.limits, preload=heavy, room=folder))
+            return stack.enter_context(Worker(name, tree, isolation, limits, preload=heavy, room=folder))
 
         with clock.stage("intake"):
             submission = take_in(source, folder / "submission")
-            student = worker("submission", folder / "submission")
+            student = worker("submission", folder / "submission", options.limits)
             take_in(REFERENCE, folder / "reference")
-            reference = worker("reference", folder / "reference")
+            reference = worker("reference", folder / "reference", options.limits.for_reference())
         with clock.stage("start of the workers"):
             versions = reference.wait_ready()
             student.wait_ready()

@@ -183,12 +183,26 @@ class GraderPlugin:
         if call.when == "call" or (call.when == "setup" and error is not None):
             self.seconds[name] = call.duration
             subject = item.stash.get(STUDENT, None)
-            self._record(outcome_of(self._checks[name], error, subject))
+            outcome = outcome_of(self._checks[name], error, subject)
+            self._record(outcome if getattr(error, "own", False) else self._left_open_if_it_follows(outcome))
             for kind, evidence in sorted(subject.alarms) if subject else ():
                 self._flags.setdefault((kind, evidence), Flag(kind=kind, check=name, evidence=evidence))
         elif call.when == "teardown" and error is not None:
             self._record(fault(name, error))
         return report
+
+    def _left_open_if_it_follows(self, outcome: Outcome) -> Outcome:
+        """Take back a failure that may only be the consequence of one in another part; it keeps what was found."""
+        if outcome.status is not Status.FAILED or outcome.not_started:
+            return outcome
+        parts = self._checks[outcome.check].follows
+        failed = (one.check for one in self.outcomes.values() if one.status is Status.FAILED and not one.not_started)
+        cause = next((self._checks[name] for name in failed if self._checks[name].part in parts), None)
+        if cause is None:
+            return outcome
+        message = f"Left open, since it may only follow from “{cause.title}”. {outcome.finding.message}"
+        finding = outcome.finding.model_copy(update={"message": message})
+        return Outcome(check=outcome.check, status=Status.UNSCORED, score=0, finding=finding)
 
     def _record(self, outcome: Outcome) -> None:
         self.outcomes[outcome.check] = outcome

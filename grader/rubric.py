@@ -28,7 +28,8 @@ class Check(Record):
     """One automatic check.
 
     `requires` names checks that have to pass first: without them this one could only repeat their failure, so it is
-    left unscored and costs nothing by itself.
+    left unscored and costs nothing by itself. `follows` names parts whose mistakes can make this one fail: where one of
+    their checks has failed too, nobody can tell whose failure it is, so it is left to the tutor.
     """
 
     id: str = Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")
@@ -36,6 +37,7 @@ class Check(Record):
     points: float = Field(ge=0)
     hint: str
     requires: tuple[str, ...] = ()
+    follows: tuple[str, ...] = ()
     visibility: Visibility = Visibility.VISIBLE
 
     @property
@@ -62,6 +64,8 @@ class Rubric(Record):
                 raise ValueError(f"check {check.id} stands in the rubric twice")
             if missing := set(check.requires) - seen:
                 raise ValueError(f"check {check.id} requires {sorted(missing)}, which do not stand before it")
+            if unknown := set(check.follows) - set(part_ids):
+                raise ValueError(f"check {check.id} follows unknown parts {sorted(unknown)}")
             seen.add(check.id)
         if stray := {item.part for item in self.tutor_items} - set(part_ids):
             raise ValueError(f"tutor's items name unknown parts {sorted(stray)}")
@@ -80,7 +84,11 @@ class Rubric(Record):
         return self.model_copy(
             update={
                 "parts": tuple(part for part in self.parts if part.id in parts),
-                "checks": tuple(check for check in self.checks if check.part in parts),
+                "checks": tuple(
+                    check.model_copy(update={"follows": tuple(part for part in check.follows if part in parts)})
+                    for check in self.checks
+                    if check.part in parts
+                ),
                 "tutor_items": (),
             }
         )

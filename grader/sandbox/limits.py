@@ -28,6 +28,11 @@ class Limits(Record):
         """The same for a check that runs a training script."""
         return self.model_copy(update={"call_seconds": self.script_seconds, "check_seconds": self.script_seconds})
 
+    def for_reference(self) -> "Limits":
+        """The same for the solution, with no less than the defaults: a tight limit is meant for submissions."""
+        default = Limits()
+        return Limits(**{name: max(value, getattr(default, name)) for name, value in self})
+
     def for_worker(self, *, own_user: bool) -> dict[str, int]:
         """The resource limits that a worker sets for itself, by the names of `grader.worker.confine.LIMITS`.
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from grader.checking import CheckFailed, NotScored, Subject, as_check_failed, fail
+from grader.records import Finding
 from grader.sandbox import Limits, WorkerLost
 from grader.scripts.data import PET_ROOT, STREET_ROOT
 from grader.scripts.record import Checkpoint, Optimizer, Run, Step
@@ -190,7 +191,8 @@ def _expect_comparable(made: Made) -> None:
     """End the check where the script cannot be judged by this command line."""
     run, script = made.run, made.command.script
     if run.status is None:
-        fail(f"{script} was not handed in.", hint="The section “Handing in” of the assignment lists the files.")
+        hint = "The section “Handing in” of the assignment lists the files."
+        raise CheckFailed(Finding(message=f"{script} was not handed in.", hint=hint), own=True)
     if made.command.plain or (run.ended and run.files):
         return
     lacking = [option for option in made.command.arguments if option.startswith("--") and option not in run.options]

@@ -59,7 +59,7 @@ def benches() -> Iterator[Benches]:
         def get(tier: Isolation) -> Bench:
             if tier not in started:
                 require(tier)
-                started[tier] = Bench(stack.enter_context(work_folder()), stack, tier, LIMITS)
+                started[tier] = Bench(stack.enter_context(work_folder()), stack, tier, LIMITS, ("pypdf",))
             return started[tier]
 
         yield get

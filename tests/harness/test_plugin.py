@@ -22,14 +22,26 @@ SUBMISSION = Submission(name="g", source="g.zip", digest="0", package="dlvc", fi
 
 
 def run(
-    folder: Path, body: str, *, requires: dict[str, tuple[str, ...]] | None = None, names: str = ""
+    folder: Path,
+    body: str,
+    *,
+    requires: dict[str, tuple[str, ...]] | None = None,
+    follows: dict[str, tuple[str, ...]] | None = None,
+    names: str = "",
 ) -> GraderPlugin:
-    """Run a suite of one's own; its rubric lists its tests, or `names`."""
+    """Run a suite of one's own; its rubric lists its tests, or `names`, which belong to the part `demo`."""
     suite = folder / "test_demo.py"
     suite.write_text(HEADER + dedent(body))
     found = names.split() or [line.strip()[9:].partition("(")[0] for line in body.split("\n") if "def test_" in line]
     checks = tuple(
-        Check(id=f"demo.{name}", title=f"T {name}", points=1, hint="H", requires=(requires or {}).get(name, ()))
+        Check(
+            id=f"demo.{name}",
+            title=f"T {name}",
+            points=1,
+            hint="H",
+            requires=(requires or {}).get(name, ()),
+            follows=(follows or {}).get(name, ()),
+        )
         for name in found
     )
     rubric = Rubric(parts=(Part(id="demo", title="Demo"),), checks=checks, tutor_items=())
@@ -111,6 +123,36 @@ def test_a_prerequisite_that_is_not_written_makes_the_check_not_written(tmp_path
     plugin = run(tmp_path, body, requires={"b": ("demo.a",)})
     assert plugin.outcomes["demo.b"].status is Status.FAILED
     assert plugin.outcomes["demo.b"].not_started
+
+
+def test_a_failure_that_may_follow_from_another_is_left_open(tmp_path: Path) -> None:
+    """Beside a failure in a part that it follows, a failure costs nothing, and keeps what it found."""
+    body = "def test_a(): fail('no')\ndef test_b(): fail('crash', found='x')\ndef test_c(): pass"
+    plugin = run(tmp_path, body, follows={"b": ("demo",), "c": ("demo",)})
+    finding = plugin.outcomes["demo.b"].finding
+    assert [outcome.status for outcome in plugin.outcomes.values()] == [
+        Status.FAILED,
+        Status.UNSCORED,
+        Status.PASSED,
+    ]
+    assert "T a" in finding.message
+    assert finding.message.endswith("crash")
+    assert finding.found == "x"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def test_a(): pass\ndef test_b(): fail('crash')",
+        "def test_a(): raise CheckFailed(Finding(message='Not written yet.'), not_started=True)\n"
+        "def test_b(): fail('crash')",
+        "def test_a(): fail('no')\ndef test_b(): raise CheckFailed(Finding(message='Not there.'), own=True)",
+    ],
+    ids=["nothing else failed", "the other is not written", "its own for certain"],
+)
+def test_a_failure_that_follows_from_nothing_counts(body: str, tmp_path: Path) -> None:
+    """A failure is only left open where another one can be its cause."""
+    assert run(tmp_path, body, follows={"b": ("demo",)}).outcomes["demo.b"].status is Status.FAILED
 
 
 def test_hypothesis_gives_the_smallest_failure(tmp_path: Path) -> None:

@@ -40,6 +40,17 @@ JUDGED = {
     "head_missing": ("handin", "segformer"),
     "script_missing": ("handin", "pretraining"),
 }
+# Mistakes in the trainer that show in the scripts too. All others are run with the checks of their own part alone.
+SEEN_BY_SCRIPTS = frozenset(
+    {
+        "labels_not_shifted",
+        "every_label_shifted",
+        "labels_not_squeezed",
+        "dictionary_not_unwrapped",
+        "last_model_not_saved",
+        "optimizer_never_steps",
+    }
+)
 NOT_HANDED_IN = shutil.ignore_patterns(".*", "__pycache__")
 
 
@@ -83,7 +94,10 @@ class Planted:
             return ()
         changed = re.findall(r"^\+\+\+ b/(\S+)", self.patch.read_text(encoding="utf-8"), flags=re.MULTILINE)
         parts = [next((parts for start, parts in PARTS.items() if name.startswith(start)), None) for name in changed]
-        return () if None in parts else ("handin", *sorted({part for several in parts if several for part in several}))
+        if None in parts:
+            return ()
+        more = ("fcn", "pretraining") if self.name in SEEN_BY_SCRIPTS else ()
+        return ("handin", *more, *sorted({part for several in parts if several for part in several}))
 
     def unscored(self, rubric: Rubric) -> frozenset[str]:
         """The checks that cannot be judged, since one that they require has not passed."""
@@ -92,6 +106,15 @@ class Planted:
             if missed.intersection(check.requires):
                 missed.add(check.id)
         return frozenset(missed - self.fails)
+
+    def may_be_open(self, rubric: Rubric) -> frozenset[str]:
+        """The checks that may follow from its mistake: they pass, or they and what requires them are left open."""
+        parts = {name.partition(".")[0] for name in self.fails}
+        follow = {check.id for check in rubric.checks if parts.intersection(check.follows)} - self.fails
+        for check in rubric.checks:
+            if follow.intersection(check.requires):
+                follow.add(check.id)
+        return frozenset(follow - self.fails)
 
 
 def apply(patch: Path, folder: Path) -> None:
