@@ -236,6 +236,7 @@ def _prepare(axes: Axes, title: str, quantity: str) -> None:
     axes.set_ylabel(quantity, fontsize=10.5, color=_INK)
     axes.tick_params(labelsize=10, colors=_INK, length=3)
     axes.grid(color=_GRID, linewidth=0.8)
+    axes.locator_params(axis="x", integer=True)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#888888")

@@ -60,7 +60,7 @@ def _figure(
     curves, looks = dict[str, Run](), dict[str, Look]()
     for experiment, color in zip(experiments, PALETTE, strict=False):
         curves[experiment.name] = mean_run(runs[experiment.name])
-        looks[experiment.name] = Look(experiment.title, color)
+        looks[experiment.name] = Look(_label(experiment, len(experiments)), color)
         if (behind := published.get(experiment.published or "")) is not None:
             theirs = f"published:{behind.name}"
             curves[theirs] = behind
@@ -69,6 +69,11 @@ def _figure(
     for experiment, color in zip(experiments, PALETTE, strict=False):
         _shade_range(figure, runs[experiment.name], color)
     return figure
+
+
+def _label(experiment: Experiment, together: int) -> str:
+    """Return an experiment's title; among many, without the network, which they share, as legends have one width."""
+    return experiment.title if together <= 2 else experiment.title.rpartition("SegFormer, ")[2]
 
 
 def mean_run(runs: Sequence[Run]) -> Run:

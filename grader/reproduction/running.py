@@ -186,7 +186,7 @@ def _command(plan: Plan, experiment: Experiment, seed: int) -> list[str]:
     script = plan.scripts.resolve() / experiment.script
     arguments = experiment.arguments(plan.scale, plan.source.root, plan.results(seed))
     extra = ("--seed", seed, "--device", plan.device, "--num-workers", loaders)
-    return [sys.executable, "-m", "grader.reproduction.leash", str(script), *arguments, *map(str, extra)]
+    return [sys.executable, "-m", "grader.leash", str(script), *arguments, *map(str, extra)]
 
 
 def _train(command: list[str], folder: Path, lock: int, watch: Watch) -> int:

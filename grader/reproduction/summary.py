@@ -15,6 +15,7 @@ from grader.doctor.host import gpus, usable_cores
 from grader.experiments import Experiment
 from grader.lookalikes import Scale
 from grader.records import Record
+from grader.reports.text import counted
 from grader.reports.writing import write_atomically
 from grader.reproduction.comparing import (
     READING_ERROR,
@@ -74,7 +75,7 @@ def summarise(plan: Plan, endings: Endings) -> Summary:
 def machine() -> str:
     """Describe what this machine trains with."""
     devices = ", ".join(gpus()) or "no GPU"
-    return f"{usable_cores()} cores ({platform.machine()}), {devices}; torch {version('torch')}"
+    return f"{counted(usable_cores(), 'core')} ({platform.machine()}), {devices}; torch {version('torch')}"
 
 
 def _notes(plan: Plan) -> Iterator[str]:
@@ -84,7 +85,7 @@ def _notes(plan: Plan) -> Iterator[str]:
     if plan.scale == "smoke":
         reasons.append("the trainings are shorter than the handout's")
     if reasons:
-        yield f"Not comparable: {' and '.join(reasons)}. The order of the curves is, see below."
+        yield f"Not comparable: {' and '.join(reasons)}. Only the order of the curves can be judged."
     else:
         yield (
             f"As published: final and best within {TOLERANCE:.2f} of the published ones, of which {READING_ERROR:.2f} "

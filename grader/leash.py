@@ -1,6 +1,7 @@
-"""Turn into a script that is killed with the process that started it: `python -m ... script.py ARGUMENT...`.
+"""Turn into a script that is killed with the process that started it: `python -m grader.leash script.py ARGUMENT...`.
 
 A training that outlives a killed reproduction would hold the machine for an hour and write among the next run's files.
+It stands outside `reproduction`, whose imports would cost each training seconds.
 """
 
 import os
