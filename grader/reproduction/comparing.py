@@ -33,7 +33,7 @@ class Verdict(StrEnum):
     AS_PUBLISHED = "as published"
     DIFFERS = "not as published"
     NOT_COMPARABLE = "not comparable"
-    NOT_PUBLISHED = "nothing published"
+    NOT_PUBLISHED = "not published"
     SKIPPED = "skipped"
     FAILED = "failed"
 

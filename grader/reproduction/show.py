@@ -125,9 +125,9 @@ def print_files(files: list[Path], console: Console) -> None:
 
 
 def _table(head: tuple[str, ...], lines: list[tuple[str, ...]], pen: Pen) -> Table:
-    grid = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, pad_edge=False, header_style="bold underline")
+    grid = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False, header_style="bold underline")
     for title in head:
-        grid.add_column(pen.text(title), justify="left")
+        grid.add_column(pen.text(title), no_wrap=title != head[-1])
     for line in lines:
         style = next((VERDICT_STYLES[verdict] for verdict in VERDICT_STYLES if verdict.value == line[-1]), "")
         grid.add_row(*(pen.text(cell) for cell in line[:-1]), pen.text(line[-1], style))

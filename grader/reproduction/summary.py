@@ -92,7 +92,7 @@ def _notes(plan: Plan) -> Iterator[str]:
             f"are the error of reading the plots and {SEED_BAND:.2f} allow for another seed."
         )
     if len(plan.seeds) > 1:
-        yield f"Means over {len(plan.seeds)} seeds ± their standard deviation."
+        yield f"Means over {len(plan.seeds)} seeds ± their standard deviation; the plots shade what the seeds span."
 
 
 def table(summary: Summary) -> list[tuple[str, ...]]:
