@@ -1,5 +1,7 @@
 """A picture and its labels, painted together from the back to the front."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -8,6 +10,13 @@ from grader.lookalikes.textures import Floats, Pattern, Shape, colour, dress, no
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.uint8]
+
+
+class Picture(NamedTuple):
+    """An image (h, w, 3) and its labels (h, w)."""
+
+    image: NDArray[np.uint8]
+    labels: Labels
 
 
 class Canvas:

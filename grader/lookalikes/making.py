@@ -126,7 +126,8 @@ def _state(root: Path, wanted: Mapping[str, object]) -> Literal["empty", "begun"
 
 def _make_missing(root: Path, seed: int, counts: Counts, workers: int, progress: Progress) -> None:
     everything = tasks(counts)
-    for folder in {(root / file).parent for task in everything for file in (task.image, task.mask)}:
+    pictures = {(root / file).parent for task in everything for file in (task.image, task.mask)}
+    for folder in {root / PETS / "annotations", *pictures}:
         folder.mkdir(parents=True, exist_ok=True)
     missing = [t for t in everything if not ((root / t.image).exists() and (root / t.mask).exists())]
     done = len(everything) - len(missing)

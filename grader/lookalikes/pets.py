@@ -1,13 +1,12 @@
 """One look-alike of an Oxford pet: an animal before a cluttered ground, and its trimap."""
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from grader.lookalikes.canvas import Canvas, Labels, Mask
+from grader.lookalikes.canvas import Canvas, Labels, Mask, Picture
 from grader.lookalikes.figures import Animal, Breed, animal, coat
 from grader.lookalikes.outlines import Limb, Placing, box, ellipse, limbs, polygon
 from grader.lookalikes.textures import GROUNDS, Pattern, colour, grains, grass, leaves, plaster
@@ -15,13 +14,6 @@ from grader.lookalikes.textures import GROUNDS, Pattern, colour, grains, grass, 
 PET, BACKGROUND, BORDER = 1, 2, 3
 SIDES: Final = (80, 160)
 """Images are at least and at most so many pixels wide and high; like the real ones, no two sizes need be equal."""
-
-
-class Picture(NamedTuple):
-    """An image (h, w, 3) and its labels (h, w)."""
-
-    image: NDArray[np.uint8]
-    labels: Labels
 
 
 def draw_pet(rng: np.random.Generator, breed: Breed) -> Picture:

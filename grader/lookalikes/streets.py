@@ -9,10 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from grader.lookalikes.canvas import Canvas, Mask
+from grader.lookalikes.canvas import Canvas, Mask, Picture
 from grader.lookalikes.figures import coat, person
 from grader.lookalikes.outlines import Limb, Placing, Point, box, ellipse, limbs, polygon
-from grader.lookalikes.pets import Picture
 from grader.lookalikes.textures import (
     Floats,
     Pattern,
@@ -63,8 +62,8 @@ def draw_street(rng: np.random.Generator) -> Picture:
         _houses(street, side)
         _roadside(street, side)
     things = rng.choice(len(THINGS), size=int(rng.integers(7, 16)), p=THING_SHARES)
-    for near in np.sort(rng.uniform(0.08, 1, len(things)) ** 1.3):
-        things, thing = things[1:], things[0]
+    depths = np.sort(rng.uniform(0.08, 1, len(things)) ** 1.3)
+    for thing, near in zip(things, depths, strict=True):
         THINGS[thing][0](street, float(near))
     _own_car(street)
     return Picture(street.canvas.photograph(), street.canvas.labels)

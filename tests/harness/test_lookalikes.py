@@ -202,6 +202,14 @@ def test_a_small_set_is_the_beginning_of_a_large_one(made, tmp_path):
     assert pictures.items() <= contents(made).items()
 
 
+def test_a_set_may_have_streets_only(made, tmp_path):
+    """A split of no images is no error: who needs streets alone need not wait for pets."""
+    make_lookalikes(tmp_path, "smoke", seed=5, counts=Counts(0, 0, 2, 1), workers=1)
+    pictures = {name: content for name, content in contents(tmp_path).items() if not name.endswith(".txt")}
+    assert len(pictures) == 6
+    assert pictures.items() <= contents(made).items()
+
+
 def test_a_finished_set_is_left_alone(made):
     """Asked for again, a finished set is not drawn again and no progress is told."""
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*.*") if path.suffix != ".lock"}
