@@ -78,7 +78,7 @@ def reproduce(plan: Plan, lines: Lines, console: Console) -> Summary:
             for experiment in plan.experiments:
                 label = experiment.name if len(plan.seeds) == 1 else f"{experiment.name}, seed {seed}"
                 lines.begin(label, experiment.settings(plan.scale).epochs)
-                ending = run_experiment(plan, experiment, seed, lock, lines.watch)
+                ending = run_experiment(plan, experiment, seed, endings[seed], lock, lines.watch)
                 endings[seed][experiment.name] = ending
                 lines.end(ending)
         summary = summarise(plan, endings)

@@ -8,6 +8,7 @@ import csv
 import fcntl
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -100,17 +101,20 @@ def alone_in(folder: Path) -> Iterator[int]:
         yield lock.fileno()
 
 
-def run_experiment(plan: Plan, experiment: Experiment, seed: int, lock: int, watch: Watch) -> Ending:
+def run_experiment(
+    plan: Plan, experiment: Experiment, seed: int, earlier: Mapping[str, Ending], lock: int, watch: Watch
+) -> Ending:
     """Run one experiment for one seed, unless it has finished before.
 
     Args:
         plan: what it belongs to.
         experiment: what to run.
         seed: of the training.
+        earlier: how the experiments before it ended, for the same seed.
         lock: the descriptor that `alone_in` gave.
         watch: is told of the progress.
     """
-    if reason := obstacle(plan, experiment, seed):
+    if reason := obstacle(plan, experiment, earlier):
         return Ending(State.SKIPPED, reason=reason)
     folder = plan.results(seed) / experiment.name
     wanted = identity(plan, experiment, seed)
@@ -131,11 +135,11 @@ def run_experiment(plan: Plan, experiment: Experiment, seed: int, lock: int, wat
     return Ending(State.FINISHED, run, seconds)
 
 
-def obstacle(plan: Plan, experiment: Experiment, seed: int) -> str | None:
+def obstacle(plan: Plan, experiment: Experiment, earlier: Mapping[str, Ending]) -> str | None:
     """Say why an experiment cannot even be begun, if so."""
     if missing := plan.source.missing(experiment):
         return missing
-    if experiment.after is not None and not (plan.results(seed) / experiment.after / FINISHED).exists():
+    if experiment.after is not None and earlier[experiment.after].run is None:
         return f"{experiment.after}, which it starts from, has not finished"
     return None
 
@@ -175,9 +179,10 @@ def _finished(folder: Path, wanted: Mapping[str, Any], name: str) -> Ending | No
 
 def _clear(folder: Path) -> None:
     """Empty a folder of an earlier training, its marker first, so that half a removal leaves nothing finished."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in (folder / FINISHED, *folder.iterdir()):
-        path.unlink(missing_ok=True)
+    (folder / FINISHED).unlink(missing_ok=True)
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
 
 
 def _command(plan: Plan, experiment: Experiment, seed: int) -> list[str]:

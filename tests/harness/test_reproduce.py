@@ -264,6 +264,16 @@ def test_missing_streets_cost_only_what_needs_them(bench):
     assert [row.name for row in summary.rows if row.verdict is Verdict.SKIPPED] == NAMES[3:]
 
 
+def test_nothing_starts_from_what_was_left_out(bench):
+    """Where pre-training is skipped now, weights that an earlier run left are not taken for its result."""
+    bench.run("finetune_all")
+    (bench.data / "cityscapes").rmdir()
+    bench.calls()
+    summary = bench.run("finetune_all")
+    assert bench.names() == []
+    assert [row.verdict for row in summary.rows] == [Verdict.SKIPPED, Verdict.SKIPPED]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
