@@ -97,6 +97,9 @@ FIGURES: Final[Mapping[str, FigurePlan]] = {
 
 PUBLISHED_MIOU_LIMITS: Final = (0.2, 0.9)
 
+LEGEND_COLUMNS: Final = 4  # as many of the handout's labels as stand side by side above two panels
+LEGEND_ROW: Final = 0.22  # inches that another row of the legend needs
+
 
 def load_published(path: Path = PUBLISHED_CSV) -> dict[str, Run]:
     """Read the published runs, by name, in the file's order.
@@ -126,6 +129,18 @@ def read_runs(lines: Iterable[str], source: str) -> dict[str, Run]:
         except ValueError as error:
             raise ValueError(f"{source}, line {reader.line_num}: {error}") from None
     return {name: _assemble(name, metrics, source) for name, metrics in table.items()}
+
+
+def runs_csv(runs: Iterable[Run]) -> str:
+    """Return the text of a file that `read_runs` reads, to the last digit."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for run in runs:
+        for metric in METRICS:
+            series: Series = getattr(run, metric)
+            writer.writerows((run.name, metric, *point) for point in zip(series.steps, series.values, strict=True))
+    return text.getvalue()
 
 
 def _append(points: list[tuple[int, float]], step: int, value: float) -> None:
@@ -201,14 +216,17 @@ def curve_figure(runs: Mapping[str, Run], looks: Mapping[str, Look]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.8, 3.6), dpi=130, facecolor="white")
+    rows = math.ceil((len(looks) + 2) / LEGEND_COLUMNS)
+    height = 3.6 + LEGEND_ROW * (rows - 1)
+    figure = Figure(figsize=(7.8, height), dpi=130, facecolor="white")
     FigureCanvasAgg(figure)
     loss_axes, miou_axes = figure.subplots(1, 2)
     _prepare(loss_axes, "Loss: lower is better", "cross-entropy loss")
     _prepare(miou_axes, "mIoU: higher is better", "mean IoU (0 to 1)")
     draw_runs((loss_axes, miou_axes), runs, looks)
-    _add_legend(figure, looks.values())
-    figure.subplots_adjust(left=0.085, right=0.985, bottom=0.135, top=0.815, wspace=0.22)
+    _add_legend(figure, looks.values(), rows)
+    top = 1 - (0.666 + LEGEND_ROW * (rows - 1)) / height
+    figure.subplots_adjust(left=0.085, right=0.985, bottom=0.486 / height, top=top, wspace=0.22)
     return figure
 
 
@@ -218,12 +236,13 @@ def _prepare(axes: Axes, title: str, quantity: str) -> None:
     axes.set_ylabel(quantity, fontsize=10.5, color=_INK)
     axes.tick_params(labelsize=10, colors=_INK, length=3)
     axes.grid(color=_GRID, linewidth=0.8)
+    axes.locator_params(axis="x", integer=True)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#888888")
 
 
-def _add_legend(figure: Figure, looks: Iterable[Look]) -> None:
+def _add_legend(figure: Figure, looks: Iterable[Look], rows: int) -> None:
     """Put the legend above the panels: colours say which run, line styles say training or validation."""
     from matplotlib.lines import Line2D
 
@@ -233,7 +252,7 @@ def _add_legend(figure: Figure, looks: Iterable[Look]) -> None:
     figure.legend(
         handles=handles,
         loc="upper center",
-        ncols=len(handles),
+        ncols=math.ceil(len(handles) / rows),
         frameon=False,
         fontsize=10,
         labelcolor=_INK,

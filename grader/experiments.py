@@ -33,6 +33,7 @@ class Experiment(Record):
     data: Literal["pets", "streets"]
     after: str | None = None
     published: str | None = None
+    above: str | None = None
     downloads: str | None = None
     smoke: Settings
     full: Settings
@@ -74,6 +75,8 @@ class _Experiments(Record):
                 raise ValueError(f"{experiment.name} stands there twice")
             if experiment.after is not None and experiment.after not in seen:
                 raise ValueError(f"{experiment.name} starts from {experiment.after!r}, which does not stand before it")
+            if experiment.above is not None and experiment.above not in seen:
+                raise ValueError(f"{experiment.name} is above {experiment.above!r}, which does not stand before it")
             seen.add(experiment.name)
         return self
 

@@ -145,7 +145,7 @@ def facts(host: Host, limits: Limits, ready: dict[str, object] | None) -> tuple[
         _landlock_fact(host),
         _seccomp_fact(),
         *(Fact(name=name, value=str(value)) for name, value in host.settings.items()),
-        gpu_fact(visible=bool(told["cuda"]), listed=_gpus()),
+        gpu_fact(visible=bool(told["cuda"]), listed=gpus()),
         *room_facts(limits),
     )
 
@@ -190,7 +190,8 @@ def gpu_fact(*, visible: bool, listed: tuple[str, ...]) -> Fact:
     return Fact(name="GPU", value="none; all checks run on the CPU, which they are made for")
 
 
-def _gpus() -> tuple[str, ...]:
+def gpus() -> tuple[str, ...]:
+    """Names of the NVIDIA GPUs that this host's driver lists."""
     if shutil.which("nvidia-smi") is None:
         return ()
     lines = _output("nvidia-smi", "-L").splitlines()
