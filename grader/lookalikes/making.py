@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -228,6 +229,8 @@ def _drawn_in_processes(root: Path, seed: int, work: Sequence[Task], processes: 
 
 def _start_deaf_to_interrupts(process: SpawnProcess) -> None:
     """Start a process that leaves Ctrl-C, which reaches the whole group, to this one."""
+    # The first start would start this too, which lets interrupts through again, whatever was blocked before.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
