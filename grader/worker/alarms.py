@@ -72,7 +72,7 @@ class Alarms:
         """Every alarm once, as [kind, evidence]; what has been replaced is looked up now."""
         for name, original in self._originals.items():
             now = vars(original.owner).get(original.attribute)
-            if now is not original.value and not (name.startswith("torch.") and self._is_of_torch(now)):
+            if now is not original.value and not self._is_of_torch(now):
                 self._add("patched", f"{name} was replaced")
             elif now is original.value and _code(now) is not original.code:
                 self._add("patched", f"{name} was changed in place")
@@ -80,7 +80,7 @@ class Alarms:
 
     @staticmethod
     def _is_of_torch(value: Any) -> bool:
-        """Whether torch itself put this function there, as it does when it loads its compiler."""
+        """Whether torch itself put this function there, as it does for its compiler and on every optimizer's class."""
         code = _code(value)
         return code is not None and code.co_filename.startswith(os.path.dirname(sys.modules["torch"].__file__ or "?"))  # noqa: PTH120
 
