@@ -20,6 +20,7 @@ import socket
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -158,22 +159,21 @@ def reap(child: int, *, patient: bool) -> int | None:
 
 
 def sweep() -> None:
-    """Kill every descendant, again and again until none is left."""
+    """Kill every descendant until none is left; they are stopped first, as a fork bomb outruns a killer."""
     deadline = time.monotonic() + SWEEP_SECONDS
+    stopped: set[psutil.Process] = set()
     while time.monotonic() < deadline:
         strays = psutil.Process().children(recursive=True)
         if not strays:
             return
-        for stray in strays:
-            try:
-                stray.kill()
-            except psutil.NoSuchProcess:
-                continue
-        try:
+        fresh = set(strays) - stopped
+        for stray in fresh or strays:
+            with suppress(psutil.NoSuchProcess):
+                stray.send_signal(signal.SIGSTOP if fresh else signal.SIGKILL)
+        stopped |= fresh
+        with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        except ChildProcessError:
-            pass
 
 
 if __name__ == "__main__":
