@@ -1,9 +1,9 @@
 """Part 2: `dlvc/metrics.py`."""
 
 import dis
+import os
 import traceback
 from importlib import import_module
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -63,11 +63,12 @@ def reactions(classes: int, inputs: list[dict[str, Any]]) -> list[dict[str, Any]
         For each input `raised` (the type's name or None), `bases`, `message`, and `accident`: the source line if the
         error came from an operation rather than from a `raise` or `assert`, else None.
     """
-    return [_reaction(_metric(classes), **one) for one in inputs]
+    root = os.environ["GRADER_SUBMISSION"]
+    return [_reaction(root, _metric(classes), **one) for one in inputs]
 
 
 def _reaction(
-    metric: Any, prediction: torch.Tensor, target: torch.Tensor, as_list: str | None = None
+    root: str, metric: Any, prediction: torch.Tensor, target: torch.Tensor, as_list: str | None = None
 ) -> dict[str, Any]:
     values: dict[str, Any] = {"prediction": prediction, "target": target}
     if as_list is not None:
@@ -81,18 +82,17 @@ def _reaction(
             "raised": type(error).__name__,
             "bases": [base.__name__ for base in type(error).__mro__],
             "message": str(error),
-            "accident": _accident(error.__traceback__),
+            "accident": _accident(root, error.__traceback__),
         }
     return {"raised": None, "bases": [], "message": "", "accident": None}
 
 
-def _accident(trace: TracebackType | None) -> str | None:
+def _accident(root: str, trace: TracebackType | None) -> str | None:
     """Tell an error that some operation ran into from one that was raised on purpose, by the instruction it left at.
 
     Unpacking a shape of too few dimensions raises the ValueError that the contract asks for, but says nothing useful:
     the innermost frame then stands at an unpacking or arithmetic instruction of the submission's own code.
     """
-    root = str(Path(import_module("dlvc.metrics").__file__ or "").parents[1])
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is None or not trace.tb_frame.f_code.co_filename.startswith(root):

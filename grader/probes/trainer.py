@@ -66,17 +66,14 @@ def run(  # noqa: PLR0913, PLR0917 - the trainer itself takes as many, and each 
     perturb(net, weights)
     folder = Path(tempfile.mkdtemp())
     (folder / "models").mkdir()
-    scripts = scripts or {}
     optimizer = Descent(net, tape, lr=LEARNING_RATE, momentum=momentum)
-    names = [f"class {number}" for number in range(classes)]
     train_data, val_data = _data(data, folder / "data", masks, own_class=own_class)
     trainer = import_module("dlvc.trainer").ImgSemSegTrainer(
         model=_segmenter(net),
         optimizer=optimizer,
         loss_fn=Loss(tape),
         lr_scheduler=Schedule(optimizer, tape, gamma),
-        train_metric=Metric("train", names, tape, scripts.get("train")),
-        val_metric=Metric("val", names, tape, scripts.get("val")),
+        **_metrics(classes, tape, scripts or {}),
         train_data=train_data,
         val_data=val_data,
         device=torch.device("cpu"),
@@ -90,6 +87,11 @@ def run(  # noqa: PLR0913, PLR0917 - the trainer itself takes as many, and each 
     if dispose:
         trainer.dispose()
     return {"events": tape.events, "phases": tape.phases, "final": net.state_dict()} | _saved(folder / "models", net)
+
+
+def _metrics(classes: int, tape: Tape, scripts: dict[str, list[float]]) -> dict[str, Metric]:
+    names = [f"class {number}" for number in range(classes)]
+    return {f"{which}_metric": Metric(which, names, tape, scripts.get(which)) for which in ("train", "val")}
 
 
 def _data(data: str, root: Path, masks: dict[str, torch.Tensor], *, own_class: bool) -> list[Any]:

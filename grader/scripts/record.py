@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf
 
+from grader.answering import EXACT
 from grader.sandbox.worker import CallError
 
 PREFIXES = ("net.", "module.", "model.", "_orig_mod.")
@@ -21,7 +22,7 @@ def _call_error(value: Any) -> Any:
 class Answer(BaseModel):
     """Base of all that an answer consists of: of exactly this form."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(**EXACT, frozen=True)
 
 
 class Request(Answer):

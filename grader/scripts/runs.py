@@ -207,6 +207,15 @@ def _misses_data(made: Made) -> bool:
     return error is not None and (not NO_DATA.isdisjoint(error.bases) or NOT_FOUND in error.message)
 
 
+def expect_outputs(made: Made, classes: int) -> None:
+    """Fail unless the scores that reach the loss are as many maps as there are classes."""
+    made.expect_seen(made.run.losses, "a loss of scores and labels")
+    found = sorted({loss.classes for loss in made.run.losses})
+    if found != [classes]:
+        maps = f"{', '.join(map(str, found))} score maps"
+        fail("The network has other outputs.", expected=f"{classes} score maps", found=maps)
+
+
 def expect_settings(made: Made) -> None:
     """Fail unless the optimizer is AdamW with amsgrad at a rate of 0.001."""
     optimizer = made.optimizer

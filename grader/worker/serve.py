@@ -38,7 +38,6 @@ def set_the_stage(submission: str, scratch: str, *, shared_memory: bool) -> None
     sys.path.insert(0, submission)
     sys.argv = ["grader"]
     sys.dont_write_bytecode = True
-    os.environ["GRADER_SUBMISSION"] = submission
     os.chdir(tempfile.mkdtemp(dir=scratch))
     for entry in os.listdir(submission):  # noqa: PTH208 - links by name: relative paths work, and so does writing
         os.symlink(Path(submission, entry), entry)  # noqa: PTH211 - as above
@@ -59,8 +58,13 @@ def answer_calls(channel: Channel, submission: str) -> None:
 
 
 def answer(request: dict[str, Any], submission: str) -> dict[str, Any]:
-    """Call the probe that a request names; everything that it raises is part of the answer."""
+    """Call the probe that a request names; everything that it raises is part of the answer.
+
+    The variable `GRADER_SUBMISSION` is set anew, since an earlier call may have changed the environment: a probe
+    that needs it reads it before the submission runs.
+    """
     try:
+        os.environ["GRADER_SUBMISSION"] = submission
         torch.manual_seed(request["seed"])
         module, _, name = request["probe"].partition("_")
         probe = getattr(importlib.import_module(f"grader.probes.{module}"), name)

@@ -12,7 +12,7 @@ import pytest
 from grader.checking import NotScored, Subject, Tolerance, fail
 from grader.scripts.data import BLUE, PET_ROOT, RED, pets
 from grader.scripts.record import Forward, bare
-from grader.scripts.runs import Command, Made, Runs, expect_schedule, expect_settings
+from grader.scripts.runs import Command, Made, Runs, expect_outputs, expect_schedule, expect_settings
 
 SCRIPT = "train.py"
 EPOCHS, CLASSES = 3, 3
@@ -107,10 +107,7 @@ def test_backbone_start(run: Callable[[str], Made]) -> None:
 
 def test_classes(training: Made) -> None:
     """The network scores the three classes of the pets."""
-    training.expect_seen(training.run.losses, "a loss of scores and labels")
-    found = sorted({loss.classes for loss in training.run.losses})
-    if found != [CLASSES]:
-        fail("The network has other outputs.", expected=f"{CLASSES} score maps", found=f"{listed(found)} score maps")
+    expect_outputs(training, CLASSES)
 
 
 def test_optimizer(training: Made) -> None:

@@ -11,7 +11,7 @@ import pytest
 from grader.checking import NotScored, Subject, fail
 from grader.scripts.data import CLASSES, IGNORED, LABELLED_SHARE, PET_ROOT, STREET_ROOT, pets, streets
 from grader.scripts.record import half
-from grader.scripts.runs import Command, Made, Runs, expect_schedule, expect_settings
+from grader.scripts.runs import Command, Made, Runs, expect_outputs, expect_schedule, expect_settings
 
 SCRIPT = "train_segformer.py"
 FILE, FOREIGN = "pretrained.pth", "another_network.pth"
@@ -95,11 +95,7 @@ def test_city_classes(run: Ask) -> None:
     city = run("city")
     if not city.run.losses and city.run.ended:
         raise NotScored("No cross entropy was seen, so nobody can tell which labels it would be given.")
-    city.expect_seen(city.run.losses, "a loss of scores and labels")
-    outputs = sorted({loss.classes for loss in city.run.losses})
-    if outputs != [CLASSES]:
-        found = f"{', '.join(map(str, outputs))} score maps"
-        fail("The network has other outputs.", expected=f"{CLASSES} score maps", found=found)
+    expect_outputs(city, CLASSES)
     labels = {label for loss in city.run.losses for label in loss.labels}
     labels -= {IGNORED, *(loss.ignored for loss in city.run.losses)}
     if labels and (min(labels), max(labels)) != (0, CLASSES - 1):
