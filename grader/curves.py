@@ -15,9 +15,10 @@ import hashlib
 import io
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from grader.records import Run, Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,24 +39,6 @@ _INK: Final = "#333333"
 _GRID: Final = "#E3E3E3"
 _TRAINING: Final[Mapping[str, Any]] = {"linestyle": (0, (4, 2)), "linewidth": 1.2}
 _VALIDATION: Final[Mapping[str, Any]] = {"linestyle": "-", "linewidth": 1.8, "marker": "o", "markersize": 4.5}
-
-
-class Series(NamedTuple):
-    """One metric of one run: `values[i]` was measured in epoch `steps[i]`; steps strictly increase."""
-
-    steps: tuple[int, ...]
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The curves of one training. Losses are means over samples, mIoUs lie in 0..1, epochs count from 0."""
-
-    name: str
-    train_loss: Series
-    train_miou: Series
-    val_loss: Series
-    val_miou: Series
 
 
 class Look(NamedTuple):

@@ -4,8 +4,9 @@ Points of an item are split three ways and always add up: `earned + lost + open 
 could not be judged (an unscored check, a tutor's item); they are shown and never silently become 0 or full points.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal, Self
+from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -145,6 +146,88 @@ class Flag(Record):
     evidence: str
 
 
+class Series(NamedTuple):
+    """One metric of one run: `values[i]` was measured in epoch `steps[i]`; steps strictly increase."""
+
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The curves of one training. Losses are means over samples, mIoUs lie in 0..1, epochs count from 0."""
+
+    name: str
+    train_loss: Series
+    train_miou: Series
+    val_loss: Series
+    val_miou: Series
+
+
+class Band(Record):
+    """What the solution's training gives over several seeds, epoch by epoch: its lowest, median and highest values."""
+
+    seeds: int
+    low: Run
+    median: Run
+    high: Run
+
+
+class TrainingVerdict(StrEnum):
+    """What a smoke training looks like."""
+
+    AS_REFERENCE = "as good as the reference"
+    BELOW = "below the reference"
+    OVERFITS = "overfits"
+    NOT_LEARNING = "not learning"
+    DIVERGED = "diverged"
+    RATE_FIXED = "learning rate never stepped"
+    TRAINING_MODE = "validation ran in training mode"
+    SHIFTED = "labels shifted"
+    OUT_OF_TIME = "out of time"
+    BROKE_OFF = "broke off"
+
+
+class Sample(Record):
+    """An unseen image with its labels and the predicted ones, each the bytes of an image file in Base64."""
+
+    image: str = Field(description="JPEG.")
+    truth: str = Field(description="PNG, 8 bits grey: the class of each pixel, counted from 0.")
+    predicted: str = Field(description="PNG, as the truth.")
+    miou: float = Field(ge=0, le=1, description="Over the classes that occur in the truth.")
+
+
+class Unseen(Record):
+    """The trained weights on images that the training never saw, evaluated by the solution's network."""
+
+    images: int
+    miou: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1, description="The lowest mIoU of the solution's trainings, and so the next two.")
+    median: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+    classes: tuple[str, ...]
+    class_iou: tuple[float, ...]
+    median_class_iou: tuple[float, ...] = Field(description="Of the solution's trainings.")
+    confusion: tuple[tuple[int, ...], ...] = Field(description="Pixels by true class (rows) and predicted class.")
+    samples: tuple[Sample, ...]
+
+
+class SmokeTraining(Record):
+    """A short training by one of the submission's own scripts, and what was made of it."""
+
+    name: str
+    title: str
+    command: str = Field(description="What a person would type.")
+    epochs: int = Field(gt=0, description="How many were asked for.")
+    verdict: TrainingVerdict
+    explanation: str
+    run: Run | None = Field(None, description="The submission's own history.csv, as far as it came.")
+    band: Band
+    published: str | None = Field(None, description="The run of data/handout_curves.csv that trains the same, in full.")
+    rates: Series | None = Field(None, description="The learning rate of each epoch.")
+    unseen: Unseen | None = None
+
+
 class Environment(Record):
     """What the verdicts were computed with."""
 
@@ -179,6 +262,7 @@ class Gradesheet(Record):
     items: tuple[Item, ...]
     tutor_items: tuple[TutorItem, ...]
     flags: tuple[Flag, ...] = ()
+    trainings: tuple[SmokeTraining, ...] = ()
     environment: Environment
     timings: Timings
 

@@ -9,9 +9,8 @@ from enum import StrEnum
 from statistics import mean, stdev
 from typing import Final
 
-from grader.curves import Run
 from grader.experiments import Experiment
-from grader.records import Record
+from grader.records import Record, Run
 from grader.reproduction.running import Ending, State
 
 READING_ERROR: Final = 0.01

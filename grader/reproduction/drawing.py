@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 
 from matplotlib.figure import Figure
 
-from grader.curves import METRICS, PALETTE, Look, Run, Series, curve_figure
+from grader.curves import METRICS, PALETTE, Look, curve_figure
 from grader.experiments import Experiment
+from grader.records import Run, Series
 
 FAINT: Final = 0.35  # of the published curves, which lie behind ours in the same colour
 RANGE: Final = 0.15  # of the area between the lowest and the highest seed

@@ -19,12 +19,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from grader.curves import COLUMNS, METRICS, Run, read_runs
+from grader.curves import COLUMNS, METRICS, read_runs
 from grader.doctor.host import usable_cores
 from grader.errors import UsageError
 from grader.experiments import LAST_MODEL, Experiment
 from grader.lookalikes import Scale
 from grader.pipeline import REFERENCE, ROOT
+from grader.records import Run
 from grader.reports.writing import write_atomically
 from grader.reproduction.sources import Source
 from grader.sandbox.processes import kill_tree

@@ -10,11 +10,11 @@ from typing import Final, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from grader.curves import Run, load_published, runs_csv
+from grader.curves import load_published, runs_csv
 from grader.doctor.host import gpus, usable_cores
 from grader.experiments import Experiment
 from grader.lookalikes import Scale
-from grader.records import Record
+from grader.records import Record, Run
 from grader.reports.text import counted
 from grader.reports.writing import write_atomically
 from grader.reproduction.comparing import (

@@ -14,8 +14,6 @@ from grader.curves import (
     METRICS,
     PUBLISHED_MIOU_LIMITS,
     Look,
-    Run,
-    Series,
     curve_figure,
     draw_published,
     fingerprint,
@@ -23,6 +21,7 @@ from grader.curves import (
     published_figure,
     read_runs,
 )
+from grader.records import Run, Series
 
 RUNS = ("fcn_scratch", "fcn_pretrained_backbone", "segformer_scratch", "segformer_finetuned")
 ROOT = Path(__file__).parents[2]
