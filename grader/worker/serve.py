@@ -18,7 +18,7 @@ from grader.worker import stubs
 from grader.worker.alarms import Alarms
 from grader.worker.answers import WrongAnswer
 from grader.worker.channel import Channel
-from grader.worker.loading import load_in_one_process
+from grader.worker.loading import end_loaders_soon, load_in_one_process
 
 FOREVER = 1e6
 MESSAGE_LENGTH = 4000
@@ -44,6 +44,7 @@ def set_the_stage(submission: str, scratch: str, *, shared_memory: bool) -> None
     os.environ["HOME"] = os.environ["TMPDIR"] = str(Path.cwd())
     tempfile.tempdir = None
     stubs.install()
+    end_loaders_soon()
     if not shared_memory:
         load_in_one_process()
 
