@@ -33,14 +33,24 @@ class CheckFailed(Exception):  # noqa: N818 - the submission failed the check; n
         score: partial credit, a share of the points.
         not_started: the starter's open task was left as it was.
         own: it cannot come from a mistake elsewhere, such as in a part that the rubric says the check follows.
+        contradiction: what looks invented, in a sentence for the tutor; flagged unless the check is left open.
     """
 
-    def __init__(self, finding: Finding, *, score: float = 0.0, not_started: bool = False, own: bool = False) -> None:
+    def __init__(
+        self,
+        finding: Finding,
+        *,
+        score: float = 0.0,
+        not_started: bool = False,
+        own: bool = False,
+        contradiction: str | None = None,
+    ) -> None:
         super().__init__(finding.message)
         self.finding = finding
         self.score = score
         self.not_started = not_started
         self.own = own
+        self.contradiction = contradiction
 
 
 class NotScored(Exception):  # noqa: N818 - a verdict of its own
@@ -125,9 +135,9 @@ class Subject:
         self._session: Session | None = None
         self.limits = worker.limits
 
-    def allow_scripts(self) -> None:
-        """Give the calls of this check the time of a training script; before the first call."""
-        self.limits = self._worker.limits.for_scripts()
+    def allow(self, seconds: float) -> None:
+        """Give the calls of this check other time limits; before the first call."""
+        self.limits = self._worker.limits.lasting(seconds)
 
     def __getattr__(self, probe: str) -> Callable[..., Any]:
         if probe.startswith("_"):

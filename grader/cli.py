@@ -22,11 +22,11 @@ from grader import starter as starter_tool
 from grader.errors import GraderFault, SubmissionRejected, UsageError
 from grader.intake import take_in
 from grader.lookalikes import SCALES, Scale, make_lookalikes
-from grader.pipeline import REFERENCE, ROOT, Options, Watcher, grade, own_version
+from grader.pipeline import REFERENCE, ROOT, Options, Watcher, grade, own_version, work_folder
 from grader.records import Gradesheet, Isolation, Outcome, Status
 from grader.reports import print_gradesheet, write_reports, write_schema
 from grader.rubric import load_rubric
-from grader.sandbox import Limits
+from grader.sandbox import Limits, choose_isolation
 
 PASSED, FAILURES, REFUSED, FAULT, USAGE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 STUDENT_SEED = 1
@@ -62,6 +62,7 @@ def grade_command(
         int | None, Parameter(help="Grade again exactly as before; drawn and recorded if not given.")
     ] = None,
     isolation: IsolationOption = None,
+    training: Annotated[bool, Parameter(help="Run the smoke trainings, a minute each.")] = True,
     limits: Annotated[Limits | None, Parameter(name="*", group="Limits of a check")] = None,
 ) -> int:
     """Grade a submission: `python -m grader group_7.zip`.
@@ -70,7 +71,7 @@ def grade_command(
         submission: A group's zip, or a folder with its content.
     """
     seed = secrets.randbelow(1 << 31) if seed is None else seed
-    return run(submission, Options(seed, isolation, limits or Limits()), output, audience="tutor")
+    return run(submission, Options(seed, isolation, limits or Limits(), training=training), output, audience="tutor")
 
 
 @app.command
@@ -80,13 +81,14 @@ def check(
     only: Annotated[list[str] | None, Parameter(help="Check this part only, such as metrics.", name="--only")] = None,
     output: OutputOption = Path("results"),
     isolation: IsolationOption = None,
+    training: Annotated[bool, Parameter(help="Train for two minutes as well, and see curves.")] = False,
 ) -> int:
     """Check your own work, as a student: what is right, what is wrong, and what to do next.
 
     Args:
         folder: The folder that you work in.
     """
-    options = Options(STUDENT_SEED, isolation, parts=tuple(only or ()))
+    options = Options(STUDENT_SEED, isolation, parts=tuple(only or ()), training=training)
     return run(folder, options, output, audience="student")
 
 
@@ -202,6 +204,22 @@ def reproduce(
 def starter() -> int:
     """Make `student/` again out of `reference/`, by cutting its solution regions."""
     starter_tool.make_starter(REFERENCE, ROOT / "student")
+    return PASSED
+
+
+@app.command(group=maintainers)
+def bands(*, seeds: Annotated[int, Parameter(validator=Number(gte=2))] = 10) -> int:
+    """Train the solution with several seeds, and write anew what smoke trainings are held against.
+
+    Args:
+        seeds: Trainings each, with the seeds 0, 1, 2...
+    """
+    from grader.smoke.bands import measure, write_bands
+
+    isolation, _ = choose_isolation(None, own_folder=True)
+    console = Console()
+    with work_folder() as folder:
+        write_bands(measure(REFERENCE, folder, isolation, range(seeds), lambda line: console.print(Text(line))))
     return PASSED
 
 

@@ -14,7 +14,7 @@ import csv
 import hashlib
 import io
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -112,6 +112,22 @@ def read_runs(lines: Iterable[str], source: str) -> dict[str, Run]:
         except ValueError as error:
             raise ValueError(f"{source}, line {reader.line_num}: {error}") from None
     return {name: _assemble(name, metrics, source) for name, metrics in table.items()}
+
+
+def run_of_history(rows: Iterable[Sequence[str]], name: str, source: str) -> Run:
+    """Make a run of the cells of a script's `history.csv`, whose columns are `epoch` and the metrics.
+
+    Raises:
+        ValueError: it holds no epoch, or what is no loss or mIoU; the message says where.
+    """
+    header, *body = ([cell.strip() for cell in row] for row in rows) if rows else [[]]
+    epochs = [dict(zip(header, row, strict=False)) for row in body]
+    lines = [
+        f"{name},{metric},{row.get('epoch')},{row[metric]}" for row in epochs for metric in METRICS if row.get(metric)
+    ]
+    if not lines:
+        raise ValueError(f"{source} holds no epoch")
+    return read_runs([",".join(COLUMNS), *lines], source)[name]
 
 
 def runs_csv(runs: Iterable[Run]) -> str:

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
@@ -143,6 +144,14 @@ def _reads(arguments: dict[str, Any]) -> int:
     return sum(step["do"] == "read" for step in arguments["steps"])
 
 
+def _no_classes(answer: Any, arguments: dict[str, Any]) -> str | None:
+    """Say why an array is no class for each pixel of the images, if it is none."""
+    expected, found = arguments["images"].shape[:3], answer.shape
+    if answer.dtype != np.uint8 or found != expected or answer.max(initial=0) >= arguments["classes"]:
+        return f"no classes below {arguments['classes']} of {expected} pixels, but {answer.dtype} of {found}"
+    return None
+
+
 FORMS = {
     "metrics_run": Form(list[Reading], _reads),
     "metrics_update_and_return": Form(Updated),
@@ -162,4 +171,5 @@ FORMS = {
     "trainer_run": Form(Training, problem=problem_of),
     "trainer_script_labels": Form(Labels),
     "scripts_run": Form(Run),
+    "smoke_predict": Form(Array, problem=_no_classes),
 }

@@ -34,6 +34,7 @@ CHECKS = ROOT / "tests" / "checks"
 REFERENCE = ROOT / "reference"
 # What takes long to import; each is imported once, before any check, where the hand-in imports of its package.
 HEAVY_PACKAGES = ("matplotlib", "torchvision.transforms.v2")
+TRAININGS = "smoke"
 STOPPED = "Not run: the grading was stopped before."
 
 
@@ -46,12 +47,14 @@ class Options:
         isolation: the tier to insist on, None for the strongest that works.
         limits: what one check may use.
         parts: ids of the parts to grade, all if none is named.
+        training: run the smoke trainings, too.
     """
 
     seed: int
     isolation: Isolation | None = None
     limits: Limits = field(default_factory=Limits)
     parts: tuple[str, ...] = ()
+    training: bool = True
 
 
 class Watcher:
@@ -82,6 +85,8 @@ def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
     """
     clock = StageClock(watcher)
     rubric = load_rubric().only(options.parts) if options.parts else load_rubric()
+    if not options.training and TRAININGS not in options.parts:
+        rubric = rubric.without(TRAININGS)
     with clock.stage("isolation"):
         isolation, detail = choose_isolation(options.isolation, own_folder=source.is_dir())
     with ExitStack() as stack:
@@ -142,6 +147,7 @@ def _gradesheet(
         items=items,
         tutor_items=rubric.tutor_items,
         flags=plugin.flags,
+        trainings=tuple(plugin.trainings_seen),
         environment=environment,
         timings=clock.timings(plugin.seconds),
     )

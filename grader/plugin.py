@@ -18,7 +18,7 @@ from hypothesis.errors import Flaky
 
 from grader.checking import CheckFailed, NotScored, Subject, TrustedSubject
 from grader.errors import GraderFault
-from grader.records import Finding, Flag, Outcome, Status, Submission
+from grader.records import Finding, Flag, Outcome, SmokeTraining, Status, Submission
 from grader.rubric import Check, Rubric
 from grader.sandbox import Worker, WorkerLost
 
@@ -54,7 +54,7 @@ class _Enough(BaseException):
 
 
 class GraderPlugin:
-    """Runs the checks on a submission and collects `outcomes` and `seconds` by check id, and `flags`.
+    """Runs the checks on a submission and collects `outcomes` and `seconds` by check id, `flags`, `trainings_seen`.
 
     Args:
         rubric: the checks that must be found.
@@ -79,6 +79,7 @@ class GraderPlugin:
         self.outcomes: dict[str, Outcome] = {}
         self.seconds: dict[str, float] = {}
         self._flags: dict[tuple[str, str], Flag] = {}
+        self.trainings_seen: list[SmokeTraining] = []
         self.suites = sorted({f"test_{check.part}.py" for check in rubric.checks})
         self._checks = {check.id: check for check in rubric.checks}
         self._submission = submission
@@ -112,6 +113,18 @@ class GraderPlugin:
         subject = TrustedSubject(self._reference, self.seed_for(check_id(request.node)), self._answers)
         yield subject
         subject.close()
+
+    @pytest.fixture
+    def evaluator(self, request: pytest.FixtureRequest) -> Iterator[Subject]:
+        """A fresh process of the solution's worker for what a submission wrote, whose faults are the submission's."""
+        subject = Subject(self._reference, self.seed_for(check_id(request.node)))
+        yield subject
+        subject.close()
+
+    @pytest.fixture(scope="session")
+    def trainings(self) -> list[SmokeTraining]:
+        """Where checks leave the smoke trainings that they have judged, for the reports."""
+        return self.trainings_seen
 
     @pytest.fixture
     def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
@@ -184,8 +197,12 @@ class GraderPlugin:
             self.seconds[name] = call.duration
             subject = item.stash.get(STUDENT, None)
             outcome = outcome_of(self._checks[name], error, subject)
-            self._record(outcome if getattr(error, "own", False) else self._left_open_if_it_follows(outcome))
-            for kind, evidence in sorted(subject.alarms) if subject else ():
+            outcome = outcome if getattr(error, "own", False) else self._left_open_if_it_follows(outcome)
+            self._record(outcome)
+            alarms = set(subject.alarms) if subject else set()
+            if outcome.status is Status.FAILED and (contradiction := getattr(error, "contradiction", None)):
+                alarms.add(("contradiction", contradiction))
+            for kind, evidence in sorted(alarms):
                 self._flags.setdefault((kind, evidence), Flag(kind=kind, check=name, evidence=evidence))
         elif call.when == "teardown" and error is not None:
             self._record(fault(name, error))

@@ -93,6 +93,10 @@ class Rubric(Record):
             }
         )
 
+    def without(self, part: str) -> "Rubric":
+        """The same rubric without the checks of a part."""
+        return self.model_copy(update={"checks": tuple(check for check in self.checks if check.part != part)})
+
 
 def load_rubric(path: Path = RUBRIC_FILE) -> Rubric:
     """Read and validate a rubric.

@@ -1,6 +1,7 @@
 """Writing the look-alikes: which images there are, and getting all of them onto the disk, now or in several runs."""
 
 import fcntl
+import io
 import json
 import multiprocessing
 import os
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from grader.errors import GraderFault, UsageError
+from grader.lookalikes.canvas import Picture
 from grader.lookalikes.figures import BREEDS
 from grader.lookalikes.pets import draw_pet
 from grader.lookalikes.streets import draw_street
@@ -138,7 +140,7 @@ def _make_missing(root: Path, seed: int, counts: Counts, workers: int, progress:
         done += 1
         progress(done, len(everything))
     for split, count in zip(SPLITS[:2], counts[:2], strict=True):
-        _write_text(root / PETS / "annotations" / f"{split}.txt", _pets_list(split, count))
+        _write_text(root / PETS / "annotations" / f"{split}.txt", pets_list(split, count))
 
 
 def tasks(counts: Counts) -> list[Task]:
@@ -166,7 +168,7 @@ def _street_files(split: str, index: int) -> tuple[str, str]:
     return f"{STREETS}/leftImg8bit/{stem}_leftImg8bit.png", f"{STREETS}/gtFine/{stem}_gtFine_labelTrainIds.png"
 
 
-def _pets_list(split: str, count: int) -> str:
+def pets_list(split: str, count: int) -> str:
     """Return a list as the real one is: name, breed from 1, species (1 cat, 2 dog), breed within its species."""
     cats = [breed for breed in BREEDS if breed.is_cat]
     lines = []
@@ -184,17 +186,22 @@ def _drawn(root: Path, seed: int, work: Sequence[Task], processes: int) -> Itera
         yield from _drawn_in_processes(root, seed, work, processes)
         return
     for task in work:
-        draw(root, seed, task)
+        draw_files(root, seed, task)
         yield task
 
 
-def draw(root: Path, seed: int, task: Task) -> None:
-    """Draw one image and write its two files."""
+def draw(seed: int, task: Task) -> Picture:
+    """Draw one image and its labels."""
     rng = np.random.default_rng([seed, SPLITS.index(task.split), task.number])
     is_pet = task.split in SPLITS[:2]
-    picture = draw_pet(rng, BREEDS[task.number % len(BREEDS)]) if is_pet else draw_street(rng)
-    _write_picture(root / task.mask, picture.labels)
-    _write_picture(root / task.image, picture.image)
+    return draw_pet(rng, BREEDS[task.number % len(BREEDS)]) if is_pet else draw_street(rng)
+
+
+def draw_files(root: Path, seed: int, task: Task) -> None:
+    """Draw one image and write its two files."""
+    picture = draw(seed, task)
+    _write(root / task.mask, encoded(picture.labels, task.mask))
+    _write(root / task.image, encoded(picture.image, task.image))
 
 
 def _drawn_in_processes(root: Path, seed: int, work: Sequence[Task], processes: int) -> Iterator[Task]:
@@ -256,7 +263,7 @@ def _work(root: Path, seed: int, work: Sequence[Task], pipe: Connection) -> None
     try:
         for task in work:
             try:
-                draw(root, seed, task)
+                draw_files(root, seed, task)
             except OSError as error:
                 pipe.send(error)
                 return
@@ -270,17 +277,22 @@ def _cores() -> int:
     return min(usable, 8)
 
 
-def _write_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write a picture under another name and rename it, so that a file that exists is always whole."""
-    partial = path.with_name(f".{path.name}.part")
-    if path.suffix == ".jpg":
-        Image.fromarray(pixels).save(partial, "jpeg", quality=92)
+def encoded(pixels: NDArray[np.uint8], name: str) -> bytes:
+    """Return the bytes of an image file, in the format that its name asks for."""
+    buffer = io.BytesIO()
+    if name.endswith(".jpg"):
+        Image.fromarray(pixels).save(buffer, "jpeg", quality=92)
     else:
-        Image.fromarray(pixels).save(partial, "png")
+        Image.fromarray(pixels).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file under another name and rename it, so that a file that exists is always whole."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_bytes(content)
     partial.replace(path)
 
 
 def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    _write(path, text.encode())

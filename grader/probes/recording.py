@@ -7,6 +7,8 @@ work as ever. PyTorch's own global hooks see every network and every step, howev
 import argparse
 import functools
 import hashlib
+import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -18,7 +20,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader, RandomSampler
 
-MOST = 64
+MOST = 256
 # Digests of the parameters at the first step are for SegFormer (4 million); an FCN has 33 million.
 MOST_PARAMETERS = 10_000_000
 LOSSES = ("cross_entropy", "nll_loss")
@@ -26,7 +28,7 @@ LOSS_PARAMETERS = ("input", "target", "weight", "size_average", "ignore_index")
 
 
 class Stop(BaseException):
-    """Ends a script at its first step, when only its settings are asked for; no `except Exception` catches it."""
+    """Ends a script at a step when its time is over; no `except Exception` catches it."""
 
 
 def digest(value: torch.Tensor) -> str:
@@ -44,11 +46,11 @@ class Recorder:
     """Watches one run of a script from `install` on.
 
     Args:
-        stop: end the script at its first optimizer step.
+        seconds: end the script at the first optimizer step after so long; at its very first, if that is 0.
     """
 
-    def __init__(self, *, stop: bool) -> None:
-        self._stop = stop
+    def __init__(self, seconds: float | None) -> None:
+        self._ends = math.inf if seconds is None else time.monotonic() + seconds
         self._network: nn.Module | None = None
         self._inside: nn.Module | None = None
         self._size = (0, 0)
@@ -72,6 +74,7 @@ class Recorder:
         _after(torch.optim.Optimizer, "__init__", lambda _, made, *_a, **_k: self._optimizers.append(made))
         _after(LRScheduler, "__init__", lambda _, made, *_a, **_k: self._schedulers.append(made))
         for name in LOSSES:
+            _after(nn.functional, name, self._see_value)
             _before(nn.functional, name, functools.partial(self._see_loss, name))
         register_module_forward_pre_hook(_quiet(self._enter))
         register_module_forward_hook(_quiet(self._leave), always_call=True)
@@ -124,8 +127,14 @@ class Recorder:
                 "by_image": [image.unique().tolist()[:MOST] for image in by_image],
                 "pixels": pixels,
                 "counted": int((target != ignored).sum()),
+                "value": None,
             }
         )
+
+    def _see_value(self, result: Any, *_positional: Any, **_named: Any) -> None:
+        """After a loss: it returned, so the latest record is its own, unless there was no room for one."""
+        if self._losses and self._losses[-1]["value"] is None:
+            self._losses[-1]["value"] = float(result.detach().float().mean())
 
     def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         """Before any module's forward: the outermost one with parameters that is given images is the network."""
@@ -138,6 +147,7 @@ class Recorder:
             self._forwards.append(
                 {
                     "training": module.training and torch.is_grad_enabled(),
+                    "evaluation": not module.training,
                     "shape": list(images.shape),
                     "means": images.float().mean(dim=(2, 3)).tolist(),
                 }
@@ -154,7 +164,7 @@ class Recorder:
             rates = [float(group["lr"]) for group in optimizer.param_groups]
             epochs = [int(one.last_epoch) for one in self._schedulers]
             self._steps.append({"optimizer": self._number(optimizer), "rates": rates, "epochs": epochs})
-        if self._stop:
+        if time.monotonic() >= self._ends:
             raise Stop
 
     def _see_start(self, network: nn.Module) -> None:

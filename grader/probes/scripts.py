@@ -25,7 +25,7 @@ TEXT_BYTES = 65536
 MOST_FILES = 100
 
 
-def run(
+def run(  # noqa: PLR0913 - a run has so many sides
     script: str,
     arguments: list[str],
     files: dict[str, torch.Tensor | dict[str, torch.Tensor]],
@@ -33,7 +33,8 @@ def run(
     seed: int,
     *,
     keep: bool,
-    stop: bool,
+    seconds: float | None,
+    threads: int,
     redirect: dict[str, str],
 ) -> dict[str, Any]:
     """Run a script of the submission.
@@ -45,7 +46,8 @@ def run(
         output: the folder, relative too, that the command line names for results.
         seed: of the weights that are served to who asks for trained ones.
         keep: return the bytes of the last model.
-        stop: end it at its first optimizer step.
+        seconds: end it at the first optimizer step after so long; 0 ends it at its very first.
+        threads: how many torch may use.
         redirect: the folder that a data set of torchvision reads from, whatever the script says, by its class.
 
     Returns:
@@ -60,7 +62,8 @@ def run(
             torch.save(content, path)
         else:
             path.write_bytes(content.numpy().tobytes())
-    recorder, supplier = Recorder(stop=stop), Supplier(seed)
+    torch.set_num_threads(threads)
+    recorder, supplier = Recorder(seconds), Supplier(seed)
     supplier.install()
     recorder.install()
     for data_set, folder in redirect.items():

@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from grader.curves import COLUMNS, METRICS, read_runs
+from grader.curves import run_of_history
 from grader.doctor.host import usable_cores
 from grader.errors import UsageError
 from grader.experiments import LAST_MODEL, Experiment
@@ -253,10 +253,4 @@ def read_history(path: Path, name: str) -> Run:
         OSError: it cannot be read.
     """
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    lines = [
-        f"{name},{metric},{row.get('epoch')},{row[metric]}" for row in rows for metric in METRICS if row.get(metric)
-    ]
-    if not lines:
-        raise ValueError(f"{path.name} holds no epoch")
-    return read_runs([",".join(COLUMNS), *lines], path.name)[name]
+        return run_of_history(csv.reader(file), name, source=path.name)

@@ -17,6 +17,7 @@ class Limits(Record):
     call_seconds: float = Field(10, gt=0, description="wall clock of one probe call")
     check_seconds: float = Field(20, gt=0, description="wall clock of all calls of one check")
     script_seconds: float = Field(60, gt=0, description="wall clock of one run of a training script on a few images")
+    smoke_seconds: float = Field(60, gt=0, description="wall clock of a smoke training")
     memory_mib: int = Field(4096, gt=0, description="proportional memory (PSS) of the whole process tree")
     processes: int = Field(256, gt=0, description="processes and threads, above what the user already runs")
     files: int = Field(512, gt=0, description="open files of a process")
@@ -24,9 +25,9 @@ class Limits(Record):
     file_mib: int = Field(512, gt=0, description="size of a file, and of the private /tmp")
     log_kib: int = Field(64, gt=0, description="what is kept of the prints of a check")
 
-    def for_scripts(self) -> "Limits":
-        """The same for a check that runs a training script."""
-        return self.model_copy(update={"call_seconds": self.script_seconds, "check_seconds": self.script_seconds})
+    def lasting(self, seconds: float) -> "Limits":
+        """The same for a check whose calls may take so long, such as one that runs a training script."""
+        return self.model_copy(update={"call_seconds": seconds, "check_seconds": seconds})
 
     def for_reference(self) -> "Limits":
         """The same for the solution, with no less than the defaults: a tight limit is meant for submissions."""
@@ -47,7 +48,7 @@ class Limits(Record):
             # Fails one huge allocation at once; what adds up is the watchdog's. Address space is no measure: CUDA maps
             # far more than it uses.
             "data_bytes": 4 * self.memory_mib * MIB,
-        } | {"cpu_seconds": int(2 * cores * max(self.check_seconds, self.script_seconds)) + 60}
+        } | {"cpu_seconds": int(2 * cores * max(self.check_seconds, self.script_seconds, self.smoke_seconds)) + 60}
 
 
 def threads_of_this_user() -> int:

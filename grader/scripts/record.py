@@ -11,8 +11,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf
 from grader.answering import EXACT
 from grader.sandbox.worker import CallError
 
-PREFIXES = ("net.", "module.", "model.", "_orig_mod.")
-
 
 def _call_error(value: Any) -> Any:
     """Read an exception as it is read where a call raises it: JSON has lists where the record has tuples."""
@@ -41,9 +39,13 @@ class Loader(Answer):
 
 
 class Forward(Answer):
-    """A call of the network: whether it was in training mode with gradients, its images' shape and channel means."""
+    """A call of the network: whether it was in training mode with gradients or in evaluation mode, and its images.
+
+    Images are told by their shape and the mean of each channel of each one.
+    """
 
     training: bool
+    evaluation: bool
     shape: list[int]
     means: list[list[float]]
 
@@ -52,6 +54,7 @@ class Loss(Answer):
     """A call of a loss: the labels that it was given, and of its images' pixels how many it counted.
 
     Labels are known by image unless some pixels were taken out before; `counted` are those that are not `ignored`.
+    Its mean `value` is None if it raised.
     """
 
     function: str
@@ -63,6 +66,7 @@ class Loss(Answer):
     by_image: list[list[int]]
     pixels: int
     counted: int
+    value: float | None
 
 
 class Optimizer(Answer):
@@ -126,19 +130,3 @@ class Run(Answer):
     def ended(self) -> bool:
         """Whether the script came to its own end, and a good one."""
         return self.status == 0 and not self.stopped
-
-
-def bare(values: dict[str, Any]) -> dict[str, Any]:
-    """The same by the names of the bare network: a wrapper's prefix that all have in common is Part 5's matter."""
-    for prefix in PREFIXES:
-        if values and all(name.startswith(prefix) for name in values):
-            return bare({name.removeprefix(prefix): value for name, value in values.items()})
-    return values
-
-
-def half(values: dict[str, Any], name: str) -> dict[str, Any]:
-    """The entries of `encoder` or `decoder`, without that word; a file that names neither holds an encoder."""
-    values = bare(values)
-    if name == "encoder" and not any(key.startswith(("encoder.", "decoder.")) for key in values):
-        return values
-    return {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}

@@ -14,6 +14,9 @@ from grader.scripts.record import Checkpoint, Optimizer, Run, Step
 NEWER = "asked for by a newer handout"
 OUTPUT = "results"
 SAID = 1500
+# Of a smoke training, always as many, so that the same seed gives the same weights on every machine.
+TRAINING_THREADS = 2
+GRACE_SECONDS = 30  # after its time is over, to write and to read what it has so far
 # How a script without a parser ends that does not find its data where its author had them.
 NO_DATA = {"OSError", "ConnectionError"}
 NOT_FOUND = "Dataset not found"
@@ -32,6 +35,7 @@ class Command:
         files: by relative path, bytes or the tensors of a weights file.
         keep: return the bytes of the last model.
         stop: end the script at its first step, since only its settings are asked for.
+        train: it is a smoke training: it may take longer, with more threads, and is ended when its time is over.
         plain: give it no arguments, and have torchvision's data sets lead to `files`: a script of the original handout
             has neither our arguments nor our folders.
     """
@@ -41,6 +45,7 @@ class Command:
     files: dict[str, Any] = field(default_factory=dict)
     keep: bool = False
     stop: bool = False
+    train: bool = False
     plain: bool = False
 
     @property
@@ -162,7 +167,8 @@ class Runs:
 
 def make(student: Subject, command: Command) -> Made:
     """Run a command in the fresh process and folder of a check."""
-    student.allow_scripts()
+    limits = student.limits
+    student.allow(limits.smoke_seconds + GRACE_SECONDS if command.train else limits.script_seconds)
     try:
         run = student.scripts_run(
             script=command.script,
@@ -171,11 +177,12 @@ def make(student: Subject, command: Command) -> Made:
             output=OUTPUT,
             seed=1,
             keep=command.keep,
-            stop=command.stop,
+            seconds=0 if command.stop else limits.smoke_seconds if command.train else None,
+            threads=TRAINING_THREADS if command.train else 1,
             redirect=REDIRECTED if command.plain else {},
         )
     except WorkerLost as lost:
-        raise WorkerLost(lost.kind, f"{command.line}: {lost.message}{_advice(lost.kind)}") from None
+        raise WorkerLost(lost.kind, f"{command.line}: {lost.message}{_advice(lost.kind, command)}") from None
     made = Made(command, run, student.log.strip()[-SAID:], student.limits)
     if run.error is not None:
         student.raise_unless_it_could_run(run.error)
@@ -183,8 +190,12 @@ def make(student: Subject, command: Command) -> Made:
     return made
 
 
-def _advice(kind: str) -> str:
-    return " It has a few images only. The option --script-seconds allows more." if kind == "time" else ""
+def _advice(kind: str, command: Command) -> str:
+    if kind != "time":
+        return ""
+    if command.train:
+        return " The option --smoke-seconds allows more."
+    return " It has a few images only. The option --script-seconds allows more."
 
 
 def _expect_comparable(made: Made) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from grader.checking import NotScored, Subject, Tolerance, fail
 from grader.scripts.data import BLUE, PET_ROOT, RED, pets
-from grader.scripts.record import Forward, bare
+from grader.scripts.record import Forward
 from grader.scripts.runs import Command, Made, Runs, expect_outputs, expect_schedule, expect_settings
+from grader.worker.names import bare
 
 SCRIPT = "train.py"
 EPOCHS, CLASSES = 3, 3

@@ -10,8 +10,8 @@ import pytest
 
 from grader.checking import NotScored, Subject, fail
 from grader.scripts.data import CLASSES, IGNORED, LABELLED_SHARE, PET_ROOT, STREET_ROOT, pets, streets
-from grader.scripts.record import half
 from grader.scripts.runs import Command, Made, Runs, expect_outputs, expect_schedule, expect_settings
+from grader.worker.names import half
 
 SCRIPT = "train_segformer.py"
 FILE, FOREIGN = "pretrained.pth", "another_network.pth"

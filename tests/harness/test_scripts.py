@@ -13,8 +13,8 @@ from grader.pipeline import work_folder
 from grader.records import Status
 from grader.sandbox import Limits, Worker, WorkerLost, choose_isolation
 from grader.scripts.data import BLUE, CLASSES, IGNORED, LABELLED_SHARE, PET_ROOT, RED, STREET_ROOT, pets, streets
-from grader.scripts.record import bare, half
 from grader.scripts.runs import NEWER, Command, Made, Runs, expect_schedule, make
+from grader.worker.names import bare, half
 from reference.dlvc.dataset.cityscapes import CityscapesCustom
 from reference.dlvc.dataset.oxfordpets import OxfordPetsCustom
 from tests.harness.bench import Bench
@@ -182,7 +182,8 @@ def test_run_that_stops_says_so(execute):
             print("went on")
     """,
         plain=True,
-        stop=True,
+        seconds=0,
+        threads=1,
     )
     assert (made.run.stopped, made.run.ended, len(made.run.steps)) == (True, False, 1)
     assert "went on" not in made.said
@@ -239,7 +240,9 @@ def test_run_is_made_once():
         def __init__(self):
             pass
 
-        def allow_scripts(self):
+        limits = Limits()
+
+        def allow(self, _seconds):
             tried.append(self)
             raise WorkerLost("time", "No answer.")
 

@@ -1,0 +1,61 @@
+"""Which smoke trainings there are."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from grader.scripts.data import PET_ROOT
+from grader.scripts.runs import Command
+from grader.smoke.pictures import training_files
+
+SIZE: Final = 64
+Network = Literal["segformer", "fcn"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One smoke training; its settings are the handout's but for the number of epochs and the size of batches.
+
+    Args:
+        name: of the network too.
+        title: for people.
+        script: of the submission.
+        epochs: how many; the solution needs about half of the time on two cores, so that slower ones get there.
+        batch_size: images a step: so short a training needs many steps.
+        flags: further arguments.
+        published: the run of `data/handout_curves.csv` that trains the same, in full.
+    """
+
+    name: Network
+    title: str
+    script: str
+    epochs: int
+    batch_size: int
+    flags: tuple[str, ...]
+    published: str
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Its arguments, but for the seed and the folder of the results."""
+        given = {
+            "--data-root": PET_ROOT,
+            "--epochs": self.epochs,
+            "--batch-size": self.batch_size,
+            "--image-size": SIZE,
+            "--val-frequency": 1,
+            "--device": "cpu",
+        }
+        return (*self.flags, *(str(word) for pair in given.items() for word in pair))
+
+    def command(self, seed: int) -> Command:
+        """The run of a script."""
+        options = (*self.options, "--seed", str(seed))
+        return Command(self.script, options, training_files(), keep=True, train=True)
+
+
+PLANS: Final[dict[str, Plan]] = {
+    plan.name: plan
+    for plan in (
+        Plan("segformer", "SegFormer, from scratch", "train_segformer.py", 8, 16, (), "segformer_scratch"),
+        Plan("fcn", "FCN, from scratch", "train.py", 3, 16, ("--weights", "scratch"), "fcn_scratch"),
+    )
+}

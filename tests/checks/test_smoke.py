@@ -1,0 +1,103 @@
+"""Smoke trainings: a minute of training by each script, and what its final weights make of unseen pictures.
+
+A training is made by the first check that needs it. Its own curves are only held against its weights; what counts are
+the weights, evaluated by the solution's network on pictures whose labels never leave this process.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+
+from grader.checking import CheckFailed, NotScored, Subject
+from grader.records import Finding, SmokeTraining, TrainingVerdict
+from grader.scripts.runs import Runs
+from grader.smoke.bands import Measurements, load_bands
+from grader.smoke.plans import PLANS
+from grader.smoke.training import Trained, compare_with_history, put_together
+
+Train = Callable[[str], Trained]
+
+
+@pytest.fixture(scope="module")
+def bands() -> dict[str, Measurements]:
+    """The solution's trainings."""
+    return load_bands()
+
+
+@pytest.fixture(scope="module")
+def made() -> Runs:
+    """The runs of this grading."""
+    return Runs()
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, Trained]:
+    """What was made of them."""
+    return {}
+
+
+@pytest.fixture
+def train(
+    student: Subject,
+    evaluator: Subject,
+    made: Runs,
+    known: dict[str, Trained],
+    bands: dict[str, Measurements],
+    trainings: list[SmokeTraining],
+    rng: np.random.Generator,
+) -> Train:
+    """The training of a plan, by its name."""
+
+    def training(name: str) -> Trained:
+        if name not in known:
+            plan = PLANS[name]
+            run = made.get(name, student, partial(plan.command, int(rng.integers(1 << 31))))
+            if run.run.error is not None and "NotImplementedError" in run.run.error.bases:
+                run.expect_end()
+            known[name] = put_together(plan, run, evaluator, bands[name], rng)
+            trainings.append(known[name].told)
+        return known[name]
+
+    return training
+
+
+def test_segformer(train: Train) -> None:
+    """A minute of `train_segformer.py` on pets gives weights as good as the solution's."""
+    expect_good(train("segformer"))
+
+
+def test_fcn(train: Train) -> None:
+    """A minute of `train.py` on pets gives weights as good as the solution's."""
+    expect_good(train("fcn"))
+
+
+def expect_good(trained: Trained) -> None:
+    """End the check as the verdict says; a script that broke off fails as in every other check."""
+    verdict, explanation, score = trained.judgement
+    if verdict is TrainingVerdict.AS_REFERENCE:
+        return
+    if verdict is TrainingVerdict.OUT_OF_TIME:
+        advice = f"It came to step {len(trained.made.run.steps)}. The option --smoke-seconds allows more."
+        raise NotScored(f"{explanation} {advice}")
+    if verdict is TrainingVerdict.BROKE_OFF:
+        trained.made.expect_end()
+        trained.made.checkpoint("last")
+    seen = trained.told.unseen
+    raise CheckFailed(
+        Finding(
+            message=f"{verdict.value.capitalize()}. {explanation}",
+            expected=f"mIoU {trained.enough:.2f} or more on unseen pictures, and a sound training",
+            found=f"mIoU {seen.miou:.2f}" if seen is not None else "no weights to evaluate",
+            example=trained.made.command.line,
+        ),
+        score=score,
+    )
+
+
+def test_history(train: Train) -> None:
+    """The validation mIoU that `history.csv` tells of the last epoch is the one that the saved last model has."""
+    judged = [compare_with_history(train(name)) for name in PLANS]
+    if not any(judged):
+        raise NotScored("No training left a history and weights of the same epoch.")
