@@ -55,7 +55,7 @@ class Plan:
 PLANS: Final[dict[str, Plan]] = {
     plan.name: plan
     for plan in (
-        Plan("segformer", "SegFormer, from scratch", "train_segformer.py", 8, 16, (), "segformer_scratch"),
-        Plan("fcn", "FCN, from scratch", "train.py", 3, 16, ("--weights", "scratch"), "fcn_scratch"),
+        Plan("segformer", "SegFormer, from scratch", "train_segformer.py", 6, 16, (), "segformer_scratch"),
+        Plan("fcn", "FCN, from scratch", "train.py", 2, 8, ("--weights", "scratch"), "fcn_scratch"),
     )
 }
