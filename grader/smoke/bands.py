@@ -46,9 +46,10 @@ class Measured(Record):
 
 
 class Measurements(Record):
-    """All trainings of one plan; `options` and `lookalikes` say what they are valid for."""
+    """All trainings of one plan; the other fields say what they are valid for."""
 
     options: tuple[str, ...]
+    images: tuple[int, int]
     lookalikes: int
     trainings: tuple[Measured, ...]
 
@@ -108,7 +109,8 @@ def load_bands(path: Path = BANDS_FILE) -> dict[str, Measurements]:
 
 
 def _valid(measurements: Measurements, plan: Plan) -> bool:
-    return measurements.options == plan.options and measurements.lookalikes == VERSION
+    made_by = (measurements.options, measurements.images, measurements.lookalikes)
+    return made_by == (plan.options, plan.images, VERSION)
 
 
 def _each(chosen: Callable[[Sequence[float]], float], runs: Sequence[Run]) -> Run:
@@ -140,7 +142,9 @@ def measure(
         trainings = {}
         for plan in PLANS.values():
             measured = tuple(_measured(worker, plan, seed, say) for seed in seeds)
-            trainings[plan.name] = Measurements(options=plan.options, lookalikes=VERSION, trainings=measured)
+            trainings[plan.name] = Measurements(
+                options=plan.options, images=plan.images, lookalikes=VERSION, trainings=measured
+            )
         machine = f"{usable_cores()} cores ({platform.machine()}), torch {worker.wait_ready()['torch']}"
     return Bands(command=COMMAND.format(seeds=len(seeds)), machine=machine, trainings=trainings)
 

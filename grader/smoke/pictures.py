@@ -14,7 +14,7 @@ from grader.lookalikes.making import Counts, draw, encoded, pets_list, tasks
 from grader.lookalikes.pets import draw_pet
 from grader.scripts.data import PET_ROOT
 
-TRAINVAL, VAL, UNSEEN = 160, 80, 80
+UNSEEN = 80
 SIZE: Final = 64
 CLASSES: Final = ("pet", "background", "border")
 
@@ -29,22 +29,21 @@ class Labelled(NamedTuple):
 
 
 @functools.cache
-def training_files() -> dict[str, Pixels]:
+def training_files(trainval: int, val: int) -> dict[str, Pixels]:
     """The data set that a script reads, as bytes by path: those of `python -m grader data` with seed 0."""
-    counts = Counts(TRAINVAL, VAL, 0, 0)
     files = {}
-    for task, picture in zip(tasks(counts), _training_pictures(), strict=True):
+    for task, picture in zip(tasks(Counts(trainval, val, 0, 0)), _drawn(trainval, val), strict=True):
         for name, pixels in ((task.image, picture.image), (task.mask, picture.labels)):
             files[f"{PET_ROOT}/{name}"] = _bytes(encoded(pixels, name))
-    for split, count in (("trainval", TRAINVAL), ("test", VAL)):
+    for split, count in (("trainval", trainval), ("test", val)):
         files[f"{PET_ROOT}/oxford-iiit-pet/annotations/{split}.txt"] = _bytes(pets_list(split, count).encode())
     return files
 
 
 @functools.cache
-def validation() -> Labelled:
+def validation(trainval: int, val: int) -> Labelled:
     """The pictures of the split that a script validates on, as its network is given them."""
-    return labelled(_training_pictures()[TRAINVAL:])
+    return labelled(_drawn(trainval, val)[trainval:])
 
 
 def unseen(rng: np.random.Generator) -> Labelled:
@@ -59,8 +58,8 @@ def labelled(pictures: list[Picture]) -> Labelled:
 
 
 @functools.cache
-def _training_pictures() -> list[Picture]:
-    return [draw(0, task) for task in tasks(Counts(TRAINVAL, VAL, 0, 0))]
+def _drawn(trainval: int, val: int) -> list[Picture]:
+    return [draw(0, task) for task in tasks(Counts(trainval, val, 0, 0))]
 
 
 def _through_jpeg(pixels: Pixels) -> Pixels:

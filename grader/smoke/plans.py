@@ -23,6 +23,7 @@ class Plan:
         batch_size: images a step: so short a training needs many steps.
         flags: further arguments.
         published: the run of `data/handout_curves.csv` that trains the same, in full.
+        images: how many pets there are to train and to validate on.
     """
 
     name: Network
@@ -32,6 +33,7 @@ class Plan:
     batch_size: int
     flags: tuple[str, ...]
     published: str
+    images: tuple[int, int] = (160, 80)
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -49,7 +51,7 @@ class Plan:
     def command(self, seed: int) -> Command:
         """The run of a script."""
         options = (*self.options, "--seed", str(seed))
-        return Command(self.script, options, training_files(), keep=True, train=True)
+        return Command(self.script, options, training_files(*self.images), keep=True, train=True)
 
 
 PLANS: Final[dict[str, Plan]] = {

@@ -47,7 +47,7 @@ def put_together(
         CheckFailed: the weights cannot be read, or are another network's.
     """
     record, run = made.run, read_run(made.run.history, plan.name)
-    secret, known = unseen(rng), validation()
+    secret, known = unseen(rng), validation(*plan.images)
     counts, validated, shown = None, None, None
     if record.kept is not None and "last" in (record.kept_name or ""):
         images = np.concatenate([secret.images, known.images])

@@ -33,7 +33,7 @@ def test_the_packed_reference_gets_every_automatic_point(
 ) -> None:
     """On each tier the solution passes every check, nothing is open but the tutor's items, and the exit code is 0."""
     require(tier)
-    result = grader(packed_reference, "--output", tmp_path, "--isolation", tier.value)
+    result = grader(packed_reference, "--no-training", "--output", tmp_path, "--isolation", tier.value)
     assert result.returncode == 0, result.stdout
     sheet = only_gradesheet(tmp_path)
     assert sheet.points.earned == sheet.points.possible > 0
@@ -54,7 +54,7 @@ def test_the_untouched_starter_earns_only_what_it_provides(tmp_path: Path) -> No
 
 def test_the_example_loses_exactly_its_two_mistakes(tmp_path: Path) -> None:
     """`examples/group_7` has two mistakes and loses the points of two checks."""
-    result = grader(ROOT / "examples" / "group_7", "--output", tmp_path)
+    result = grader(ROOT / "examples" / "group_7", "--no-training", "--output", tmp_path)
     assert result.returncode == 1, result.stderr
     sheet = only_gradesheet(tmp_path)
     assert with_status(sheet, Status.FAILED) == ["metrics.absent_classes", "segformer.block_drop_path"]
@@ -65,7 +65,7 @@ def test_the_same_zip_and_seed_give_the_same_gradesheet(tmp_path: Path) -> None:
     """Two runs differ in nothing but their timings."""
     sheets = []
     for number in ("first", "second"):
-        grader(ROOT / "examples" / "group_7", "--output", tmp_path / number, "--seed", "11")
+        grader(ROOT / "examples" / "group_7", "--no-training", "--output", tmp_path / number, "--seed", "11")
         sheets.append(only_gradesheet(tmp_path / number).model_dump(exclude={"timings"}))
     assert sheets[0] == sheets[1]
     assert sheets[0]["seed"] == 11
@@ -114,7 +114,7 @@ def slow_metric(folder: Path, condition: str) -> Path:
 def test_a_metric_that_needs_minutes_costs_only_its_own_points(tmp_path: Path) -> None:
     """A check that runs into a time limit fails with that reason; every other item is graded."""
     source = slow_metric(tmp_path, "getattr(prediction, 'shape', ())[-1:] == (160,)")
-    result = grader(source, "--output", tmp_path / "out", "--call-seconds", "4")
+    result = grader(source, "--no-training", "--output", tmp_path / "out", "--call-seconds", "4")
     assert result.returncode == 1, result.stderr
     sheet = only_gradesheet(tmp_path / "out")
     (failed,) = [item for item in sheet.items if item.outcome.status is Status.FAILED]
@@ -183,7 +183,7 @@ def zip_with(path: Path, names: dict[str, str]) -> Path:
 )
 def test_bad_input_is_told_plainly(make: object, code: int, says: str, tmp_path: Path) -> None:
     """One message, no traceback, the documented exit code, and no results."""
-    result = grader(make(tmp_path), "--output", tmp_path / "out")  # type: ignore[operator]
+    result = grader(make(tmp_path), "--no-training", "--output", tmp_path / "out")  # type: ignore[operator]
     assert result.returncode == code
     assert says in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.stderr
@@ -198,7 +198,7 @@ def _text(path: Path, text: str) -> Path:
 def test_an_output_folder_that_cannot_be_written_is_told_before_grading(tmp_path: Path) -> None:
     """A file where the folder should be ends the run with code 4 at once."""
     blocked = _text(tmp_path / "blocked", "")
-    result = grader(ROOT / "examples" / "group_7", "--output", blocked / "results")
+    result = grader(ROOT / "examples" / "group_7", "--no-training", "--output", blocked / "results")
     assert result.returncode == 4
     assert "cannot be written to" in result.stderr.replace("\n", " ")
 

@@ -54,7 +54,7 @@ def test_a_broken_reference_costs_no_points(tmp_path: Path, monkeypatch: pytest.
     """Checks that cannot ask the reference are unscored as our fault; all others are judged, and the exit code is 3."""
     monkeypatch.setattr(cli.tempfile, "tempdir", str(tmp_path))
     tmp_path.chmod(0o755)
-    sheet = grade(ROOT / "reference", Options(seed=1, isolation=Isolation.NONE), BreaksTheReference())
+    sheet = grade(ROOT / "reference", Options(seed=1, isolation=Isolation.NONE, training=False), BreaksTheReference())
     assert cli.exit_code(sheet) == 3
     for item in sheet.items:
         if item.outcome.fault:
