@@ -121,7 +121,7 @@ class GraderPlugin:
         yield subject
         subject.close()
 
-    @pytest.fixture(scope="session")
+    @pytest.fixture
     def trainings(self) -> list[SmokeTraining]:
         """Where checks leave the smoke trainings that they have judged, for the reports."""
         return self.trainings_seen

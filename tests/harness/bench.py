@@ -12,7 +12,7 @@ import pytest
 from grader.intake import take_in
 from grader.pipeline import CHECKS, TRAININGS
 from grader.plugin import GraderPlugin, check_id, run_checks
-from grader.records import Flag, Isolation, Outcome, Points
+from grader.records import Flag, Isolation, Outcome, Points, SmokeTraining
 from grader.rubric import Rubric, load_rubric
 from grader.sandbox import Limits, Worker
 from grader.sandbox.tiers import python_folders
@@ -33,6 +33,7 @@ class Graded(NamedTuple):
     outcomes: dict[str, Outcome]
     flags: tuple[Flag, ...]
     points: Points
+    trainings: tuple[SmokeTraining, ...] = ()
 
 
 class SomeChecks(GraderPlugin):
@@ -98,7 +99,7 @@ class Bench:
         run_checks(plugin, CHECKS)
         assert files_of(self._tree) == before, "the submission was changed"
         items, _ = score(rubric, plugin.outcomes)
-        return Graded(plugin.outcomes, plugin.flags, total(items))
+        return Graded(plugin.outcomes, plugin.flags, total(items), tuple(plugin.trainings_seen))
 
     def remains(self) -> list[str]:
         """What the last submission has left behind, cleared away so that the next one is judged by itself."""

@@ -1,0 +1,164 @@
+"""Smoke trainings from end to end: with a few pictures, mistakes by name; whole, the solution's."""
+
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from grader.curves import METRICS
+from grader.pipeline import choose_isolation, work_folder
+from grader.records import Run, Series, Status, TrainingVerdict
+from grader.sandbox import Limits
+from grader.smoke import bands
+from grader.smoke.bands import Measured, Measurements
+from grader.smoke.plans import PLANS
+from tests.harness.bench import Bench
+from tests.harness.command import ROOT, grader, only_gradesheet
+from tests.submissions.planted import REFERENCE, Planted
+
+EPOCHS = 2
+CHECKS = ("smoke.segformer", "smoke.fcn", "smoke.history")
+V = TrainingVerdict
+
+
+@pytest.fixture(scope="module")
+def bench():
+    """Both workers."""
+    with ExitStack() as stack:
+        tier, _ = choose_isolation(None, own_folder=True)
+        yield Bench(stack.enter_context(work_folder()), stack, tier, Limits())
+
+
+@pytest.fixture(autouse=True)
+def a_few_pictures(monkeypatch):
+    """Trainings of seconds in this process, held against bands that anything but nonsense reaches."""
+    series = Series(tuple(range(EPOCHS)), (0.0,) * EPOCHS)
+    run = Run("any", **dict.fromkeys(METRICS, series))
+    measured = tuple(Measured(seed=n, run=run, unseen=n / 100, class_iou=(0.0,) * 3) for n in range(2))
+    known = {}
+    for plan in list(PLANS.values()):
+        few = replace(plan, epochs=EPOCHS, batch_size=4, images=(12, 6))
+        monkeypatch.setitem(PLANS, plan.name, few)
+        known[plan.name] = Measurements(options=few.options, images=few.images, lookalikes=1, trainings=measured)
+    monkeypatch.setattr(bands, "load_bands", lambda: known)
+
+
+def changed(folder, file, old, new):
+    """The solution with something replaced in a file of its."""
+    source = Planted("any").make(folder)
+    text = (source / file).read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    (source / file).write_text(text.replace(old, new), encoding="utf-8")
+    return source
+
+
+def planted(folder, name):
+    """A planted mistake."""
+    return Planted(name, frozenset({"any"})).make(folder)
+
+
+def test_solution_learns(bench):
+    """Both scripts are trained, evaluated, and tell the truth; the reports get curves, unseen pictures and samples."""
+    graded = bench.grade(REFERENCE, CHECKS)
+    assert {outcome.status for outcome in graded.outcomes.values()} == {Status.PASSED}
+    assert not graded.flags
+    assert [training.name for training in graded.trainings] == list(PLANS)
+    for training in graded.trainings:
+        assert training.verdict is V.AS_REFERENCE
+        assert training.run is not None
+        assert training.run.val_miou.steps == tuple(range(EPOCHS))
+        assert training.rates == Series((0, 1), pytest.approx((0.001, 0.00098)))
+        assert training.unseen is not None
+        assert sum(map(sum, training.unseen.confusion)) == training.unseen.images * 64 * 64
+        assert len(training.unseen.samples) == 4
+
+
+MISTAKES = {
+    "diverged": (
+        V.DIVERGED,
+        "at step 2: the loss",
+        partial(changed, file="train_segformer.py", old="(trainable, lr=lr,", new="(trainable, lr=1e9,"),
+    ),
+    "rate": (V.RATE_FIXED, "never takes a step", partial(planted, name="scheduler_never_stepped")),
+    "mode": (V.TRAINING_MODE, "dropout is active", partial(planted, name="validation_in_training_mode")),
+    "labels": (V.BROKE_OFF, "out of bounds", partial(planted, name="labels_not_shifted")),
+    "nothing_saved": (V.BROKE_OFF, "A model was not saved", partial(planted, name="last_model_not_saved")),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_is_named(bench, tmp_path, name):
+    """A training that went wrong loses points, with the name of what is wrong."""
+    verdict, words, make = MISTAKES[name]
+    graded = bench.grade(make(tmp_path), ["smoke.segformer"])
+    outcome = graded.outcomes["smoke.segformer"]
+    assert outcome.status is Status.FAILED
+    assert words in f"{outcome.finding.message} {outcome.finding.found} {graded.trainings[0].explanation}"
+    assert graded.trainings[0].verdict is verdict
+
+
+def test_invented_history_is_contradicted(bench, tmp_path, monkeypatch):
+    """A history that tells of a better model than the one that was saved loses its points, and is flagged."""
+    monkeypatch.delitem(PLANS, "fcn")
+    old = "EpochRecord(epoch, *trained, *validated)"
+    invented = "EpochRecord(epoch, *trained, *((validated[0], 0.81) if validated else ()))"
+    source = changed(tmp_path, "dlvc/trainer.py", old, invented)
+    graded = bench.grade(source, ["smoke.segformer", "smoke.history"])
+    assert graded.outcomes["smoke.segformer"].status is Status.PASSED
+    outcome = graded.outcomes["smoke.history"]
+    assert outcome.status is Status.FAILED
+    assert "0.8100 in history.csv" in outcome.finding.found
+    assert [flag.kind for flag in graded.flags] == ["contradiction"]
+
+
+def test_mistake_elsewhere_costs_once(bench, tmp_path):
+    """Beside a failure in the trainer, that of the training is left open, and nothing is flagged."""
+    source = planted(tmp_path, "scheduler_never_stepped")
+    graded = bench.grade(source, ["trainer.training_mode", "trainer.steps", "trainer.scheduler", "smoke.segformer"])
+    assert graded.outcomes["trainer.scheduler"].status is Status.FAILED
+    assert graded.outcomes["smoke.segformer"].status is Status.UNSCORED
+    assert not graded.flags
+
+
+def test_training_that_takes_too_long_is_left_open(bench, monkeypatch):
+    """When its time is over, a training is ended at its next step, and what there is of its curve is shown."""
+    monkeypatch.setattr(bench, "_limits", Limits(smoke_seconds=0.3))
+    graded = bench.grade(REFERENCE, ["smoke.segformer"])
+    outcome = graded.outcomes["smoke.segformer"]
+    assert outcome.status is Status.UNSCORED
+    assert "--smoke-seconds" in outcome.finding.message
+    assert graded.trainings[0].verdict is V.OUT_OF_TIME
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("b'garbage'", "cannot be read"), ("torch.save({'a': torch.zeros(3)}, file)", "do not fit")],
+    ids=["garbage", "another_network"],
+)
+def test_strange_weights_are_the_submissions_fault(bench, tmp_path, content, words):
+    """A file that is none of the solution's network fails the check, in a process that nothing depends on."""
+    write = f"file.write_bytes({content})" if content.startswith("b") else content
+    old = 'torch.save(self.net.state_dict(), folder / f"{name}.pth")'
+    source = changed(tmp_path, "dlvc/models/segment_model.py", old, f'file = folder / f"{{name}}.pth"; {write}')
+    outcome = bench.grade(source, ["smoke.segformer"]).outcomes["smoke.segformer"]
+    assert outcome.status is Status.FAILED
+    assert words in outcome.finding.message
+
+
+def test_starter_has_not_started(bench):
+    """Where the scripts are not written yet, there is no training to show."""
+    graded = bench.grade(ROOT / "student", ["smoke.segformer"])
+    assert graded.outcomes["smoke.segformer"].not_started
+    assert not graded.trainings
+
+
+def test_packed_solution_gets_full_points_with_its_trainings(tmp_path):
+    """The command on the zipped solution, trainings included: full points in every part, exit code 0."""
+    assert grader("pack", ROOT / "reference", "--output", tmp_path / "group_1.zip").returncode == 0
+    result = grader(tmp_path / "group_1.zip", "--output", tmp_path / "out")
+    assert result.returncode == 0, result.stdout + result.stderr
+    sheet = only_gradesheet(tmp_path / "out")
+    assert {part.id: part.points.earned == part.points.possible for part in sheet.parts}.values() == {True}
+    assert {"smoke", "trainer", "fcn", "pretraining"} <= {part.id for part in sheet.parts}
+    assert [training.verdict for training in sheet.trainings] == [V.AS_REFERENCE] * len(PLANS)
