@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from grader.errors import UsageError
+from grader.errors import GraderFault, UsageError
 from grader.experiments import Experiment, load_experiments
 from grader.lookalikes import Scale
 from grader.reproduction.comparing import Verdict
@@ -42,12 +42,16 @@ def run_reproduction(
 
     Raises:
         UsageError: an unknown name, no data, or a folder in which another run is at work.
+        GraderFault: the folder cannot be written to, since its disk is full, say.
     """
     experiments = select(load_experiments(), only)
-    with Lines(Console(stderr=True)) as lines:
-        source = open_source(data_root, scale, lines.images)
-        plan = Plan(experiments, scale, source, output, tuple(seeds), device)
-        return reproduce(plan, lines, Console())
+    try:
+        with Lines(Console(stderr=True)) as lines:
+            source = open_source(data_root, scale, lines.images)
+            plan = Plan(experiments, scale, source, output, tuple(seeds), device)
+            return reproduce(plan, lines, Console())
+    except OSError as error:
+        raise GraderFault(f"The results cannot be kept in {str(output)!r}: {error.strerror or error}.") from error
 
 
 def select(experiments: Sequence[Experiment], names: Sequence[str]) -> tuple[Experiment, ...]:

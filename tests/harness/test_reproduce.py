@@ -362,3 +362,12 @@ def test_the_digest_of_the_code_sees_names_and_content(tmp_path):
         digests.append(digest_of_code(folder))
     assert digests[2] == digests[3]
     assert len(set(digests)) == 3
+
+
+def test_results_that_cannot_be_written_are_told(bench):
+    """Where nothing more can be written, the command ends with one sentence and exit code 3."""
+    command = ["bash", "-c", 'ulimit -f 0; exec "$@"', "-", *bench.command("--only", "fcn_scratch")]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
+    assert result.returncode == 3
+    assert "cannot be kept" in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
