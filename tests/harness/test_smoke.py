@@ -13,9 +13,9 @@ from grader.sandbox import Limits
 from grader.smoke import bands
 from grader.smoke.bands import Measured, Measurements
 from grader.smoke.plans import PLANS
-from tests.harness.bench import Bench
+from tests.harness.bench import RUBRIC, Bench
 from tests.harness.command import ROOT, grader, only_gradesheet
-from tests.submissions.planted import REFERENCE, Planted
+from tests.submissions.planted import REFERENCE, Planted, wrong_submissions
 
 EPOCHS = 2
 CHECKS = ("smoke.segformer", "smoke.fcn", "smoke.history")
@@ -119,6 +119,37 @@ def test_mistake_elsewhere_costs_once(bench, tmp_path):
     assert graded.outcomes["trainer.scheduler"].status is Status.FAILED
     assert graded.outcomes["smoke.segformer"].status is Status.UNSCORED
     assert not graded.flags
+
+
+# Mistakes of training that the scripts bring with them, each of which the checks of a part name already.
+NAMED = (
+    "labels_not_shifted",
+    "every_label_shifted",
+    "validation_with_gradients",
+    "validation_in_training_mode",
+    "scheduler_never_stepped",
+    "scheduler_stepped_twice",
+    "loss_of_the_last_batch",
+    "last_model_not_saved",
+    "gradients_not_zeroed",
+    "scratch_fetches_the_backbone",
+    "weights_of_the_whole_network",
+    "nothing_of_the_file_fits",
+    "frozen_but_given_to_the_optimizer",
+    "decoder_left_out",
+    "masks_resized_bilinearly",
+    "no_ignore_index",
+)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_mistake_costs_its_own_points_and_no_others(bench, tmp_path, name):
+    """Whatever a planted mistake does to the trainings, it loses the points of its own checks alone."""
+    (mistake,) = [planted for planted in wrong_submissions() if planted.name == name]
+    checks = [check.id for check in RUBRIC.checks if check.part in mistake.parts]
+    graded = bench.grade(mistake.make(tmp_path), [*checks, *CHECKS])
+    failed = {check for check, outcome in graded.outcomes.items() if outcome.status is Status.FAILED}
+    assert failed == mistake.fails
 
 
 def test_training_that_takes_too_long_is_left_open(bench, monkeypatch):
