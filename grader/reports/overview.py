@@ -4,7 +4,17 @@ from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 
-from grader.records import Finding, Gradesheet, Item, SmokeTraining, Status, TrainingVerdict, TutorItem, Unseen, Visibility
+from grader.records import (
+    Finding,
+    Gradesheet,
+    Item,
+    SmokeTraining,
+    Status,
+    TrainingVerdict,
+    TutorItem,
+    Unseen,
+    Visibility,
+)
 from grader.reports.text import counted
 from grader.rubric import Rubric
 

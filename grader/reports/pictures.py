@@ -6,7 +6,6 @@ classes are shown as they are, not as mathematics or markup.
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -18,7 +17,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from grader.curves import BLUE, METRICS, Look, add_legend, draw_run, load_published, prepare_axes, shade, small_png
-from grader.records import Band, Run, Series, SmokeTraining, Unseen
+from grader.records import Band, Run, Sample, Series, SmokeTraining, Unseen
 from grader.reports.samples import WRONG, Shown, coloured, marked, read_sample, wrong_pixels
 from grader.reports.text import counted, one_line
 
@@ -59,14 +58,14 @@ def training_pictures(training: SmokeTraining) -> tuple[Picture, ...]:
     if training.unseen is not None:
         pictures += [_class_iou(training.unseen), _confusion(training.unseen)]
         if samples := readable_samples(training.unseen):
-            pictures.append(_samples(training.unseen, samples))
+            pictures.append(_samples(training.unseen, [shown for _, shown in samples]))
     return tuple(pictures)
 
 
-def readable_samples(unseen: Unseen) -> list[Shown]:
-    """Return the first samples of those that can be decoded."""
-    shown = (read_sample(sample, len(unseen.classes)) for sample in unseen.samples)
-    return [sample for sample in shown if sample is not None][:MOST_SAMPLES]
+def readable_samples(unseen: Unseen) -> list[tuple[Sample, Shown]]:
+    """Return the first samples of those that can be decoded, as they are and decoded."""
+    pairs = ((sample, read_sample(sample, len(unseen.classes))) for sample in unseen.samples)
+    return [(sample, shown) for sample, shown in pairs if shown is not None][:MOST_SAMPLES]
 
 
 def class_colors(classes: int) -> tuple[str, ...]:
@@ -91,7 +90,7 @@ def finite(run: Run | None, name: str = "submission") -> Run:
     """Return the points of a run that can be drawn; without a run there are none."""
     if run is None:
         return Run(name, *[Series((), ())] * len(METRICS))
-    return replace(run, **{metric: _finite(getattr(run, metric)) for metric in METRICS})
+    return Run(run.name, *(_finite(getattr(run, metric)) for metric in METRICS))
 
 
 def _finite(series: Series) -> Series:
@@ -108,29 +107,33 @@ def highest_loss(run: Run, band: Band) -> float | None:
 
 def _curves(training: SmokeTraining) -> Picture:
     run, band = finite(training.run), training.band
+    caption = f"Shaded: from the lowest to the highest of the reference's {counted(band.seeds, 'training')}."
+    caption += "" if training.run else " The submission left no history that could be read."
+    caption += "" if highest_loss(run, band) is None else " The submission's loss goes on above the picture."
+    return Picture("curves", "Loss and mIoU by epoch", _told(run, band), caption, small_png(curves_figure(training)))
+
+
+def curves_figure(training: SmokeTraining) -> Figure:
+    """Draw the submission's curves over what the reference's trainings span, with their median."""
+    run, band = finite(training.run), training.band
     figure = _figure(6.0)
-    panels = figure.subplots(2, 1, sharex=True)
+    panels: tuple[Axes, Axes] = tuple(figure.subplots(2, 1, sharex=True))
     prepare_axes(*panels)
     panels[0].set_xlabel("")
     for axes, metrics in zip(panels, (METRICS[::2], METRICS[1::2]), strict=True):
         for metric in metrics:
             shade(axes, getattr(band.low, metric), getattr(band.high, metric), GREY)
-    looks = {"reference": Look("reference, median", GREY), "submission": Look("submission", BLUE)}
-    draw_run(*panels, band.median, looks["reference"])
-    draw_run(*panels, run, looks["submission"])
+    looks = Look("reference, median", GREY), Look("submission", BLUE)
+    draw_run(*panels, band.median, looks[0])
+    draw_run(*panels, run, looks[1])
     _show_lone_points(panels)
     panels[0].set_xlim(-0.4, max(training.epochs - 0.6, 0.4))
     panels[0].locator_params(axis="x", integer=True, min_n_ticks=1)
-    top = highest_loss(run, band)
-    if top is not None:
+    if (top := highest_loss(run, band)) is not None:
         panels[0].set_ylim(0, top)
-    add_legend(figure, looks.values(), rows=2)
+    add_legend(figure, looks, rows=2)
     figure.subplots_adjust(left=0.13, right=0.98, bottom=0.085, top=0.865, hspace=0.2)
-    seeds = counted(band.seeds, "training")
-    caption = f"Shaded: from the lowest to the highest of the reference's {seeds}."
-    caption += "" if training.run else " The submission left no history that could be read."
-    caption += "" if top is None else " The submission's loss goes on above the picture."
-    return Picture("curves", "Loss and mIoU by epoch", _told(run, band), caption, small_png(figure))
+    return figure
 
 
 def _told(run: Run, band: Band) -> str:
@@ -139,7 +142,9 @@ def _told(run: Run, band: Band) -> str:
     for metric, label in (("val_loss", "Validation loss"), ("val_miou", "Validation mIoU")):
         ours, low, high = (getattr(each, metric).values for each in (run, band.low, band.high))
         if ours and low and high:
-            alt += f" {label}, last measured: {ours[-1]:.3f}; the reference at its end: {low[-1]:.3f} to {high[-1]:.3f}."
+            alt += (
+                f" {label}, last measured: {ours[-1]:.3f}; the reference at its end: {low[-1]:.3f} to {high[-1]:.3f}."
+            )
     return alt
 
 
@@ -147,13 +152,13 @@ def _show_lone_points(panels: Sequence[Axes]) -> None:
     """Give a line of one point a marker, since a training of one epoch would leave no trace otherwise."""
     for axes in panels:
         for line in axes.lines:
-            if len(line.get_xydata()) == 1:
+            if np.size(line.get_xdata()) == 1:
                 line.set_marker("o")
 
 
 def _published(run: Run) -> Picture:
     figure = _figure(2.75)
-    panels = figure.subplots(1, 2)
+    panels: tuple[Axes, Axes] = tuple(figure.subplots(1, 2))
     prepare_axes(*panels)
     for axes, title in zip(panels, ("Loss", "mIoU"), strict=True):
         axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold")
@@ -211,7 +216,8 @@ def _room_for(unseen: Unseen, size: float) -> float:
 def row_shares(confusion: Sequence[Sequence[int]]) -> NDArray[np.float64]:
     """Return which share of each row's pixels lies in each column; a class without pixels has shares of 0."""
     pixels = np.array(confusion, np.float64)
-    return pixels / np.maximum(pixels.sum(axis=1, keepdims=True), 1)
+    shares: NDArray[np.float64] = pixels / np.maximum(pixels.sum(axis=1, keepdims=True), 1)
+    return shares
 
 
 def _confusion(unseen: Unseen) -> Picture:
@@ -240,8 +246,8 @@ def _confusion(unseen: Unseen) -> Picture:
         "confusion",
         "Confusion matrix",
         f"Confusion matrix of the true and the predicted classes of pixels. Found of each class: {right}.",
-        f"Each row holds the pixels of one true class: the share of the row{' and the pixels' if few else ', in percent'}. "
-        "What is right lies on the diagonal.",
+        f"Each row holds one true class: its pixels' shares{'' if few else ' in percent'}. What is right lies on the "
+        "diagonal.",
         small_png(figure),
     )
 

@@ -8,7 +8,7 @@ import base64
 import io
 import struct
 import warnings
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,8 @@ def _decoded(text: str, form: str, mode: str) -> Pixels:
 
 def wrong_pixels(shown: Shown) -> NDArray[np.bool_]:
     """Return where (h, w) the prediction differs from the truth, leaving out what the metric ignores."""
-    return (shown.predicted != shown.truth) & (shown.truth != IGNORED)
+    wrong: NDArray[np.bool_] = (shown.predicted != shown.truth) & (shown.truth != IGNORED)
+    return wrong
 
 
 def marked(shown: Shown) -> Pixels:
@@ -81,7 +82,7 @@ def coloured(labels: Pixels, colors: tuple[str, ...]) -> Pixels:
     """Return labels (h, w) as an image (h, w, 3) in the colours of their classes; what is ignored is grey."""
     table = np.full((256, 3), 0x99, np.uint8)
     table[: len(colors)] = [rgb(color) for color in colors]
-    painted: NDArray[Any] = table[labels]
+    painted: Pixels = table[labels]
     return painted
 
 

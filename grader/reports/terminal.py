@@ -237,8 +237,8 @@ def _trainings(sheet: Gradesheet, pen: Pen) -> Iterator[RenderableType]:
         return
     rows = []
     for training in sheet.trainings:
-        title = pen.text(f"{one_line(training.title, chars=100)}: ") + pen.text(training.verdict, "bold")
-        told = [pen.text(one_line(training.explanation, chars=4 * pen.width), "dim")]
+        title = pen.text(f"{one_line(training.title, chars=60)}: ") + pen.text(training.verdict, "bold")
+        told = [pen.text(one_line(training.explanation, chars=3 * pen.width), "dim")]
         if training.unseen is not None:
             told.insert(0, pen.text(f"unseen images: {on_unseen(training.unseen)}"))
         rows.append((training_state(training), Text("\n").join([title, *told])))

@@ -29,6 +29,7 @@ SHEETS = {
     "starter": Example(gradesheets.starter()),
     "interrupted": Example(gradesheets.interrupted()),
     "faulty": Example(gradesheets.faulty()),
+    "trained": Example(gradesheets.trained()),
 }
 HOSTILE = {
     "script": "<script>alert(1)</script><img src=x onerror=alert(1)>",

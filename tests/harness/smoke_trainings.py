@@ -1,4 +1,4 @@
-"""Example smoke trainings for the tests of reports: curves, images and numbers that fit together, as a real run's do."""
+"""Example smoke trainings for the tests of reports: curves, images and numbers that fit together, as of a real run."""
 
 import base64
 import io
@@ -124,7 +124,7 @@ def unseen() -> Unseen:
 
 
 def sample(number: int) -> Sample:
-    """The look-alike of a pet, with a prediction that is off as a network's would be: at outlines, at random, at the left."""
+    """The look-alike of a pet, with a prediction that is off at outlines, at random, and at the left."""
     rng = np.random.default_rng([4, number])
     picture = draw_pet(rng, BREEDS[number])
     image = Image.fromarray(picture.image).resize((SIDE, SIDE), Image.Resampling.NEAREST)

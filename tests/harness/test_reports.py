@@ -204,12 +204,13 @@ class TestWriting:
     """How reports reach the disk."""
 
     def test_the_files_are_named_and_complete(self, tmp_path):
-        """The folder is made, and holds the three reports and nothing else."""
+        """The folder is made, and holds the four reports and nothing else."""
         folder = tmp_path / "results" / "group_07"
         paths = write_reports(SHEETS["mixed"].sheet, RUBRIC, folder)
         assert {kind: path.name for kind, path in paths.items()} == {
             "gradesheet": "gradesheet.json",
             "report": "report.html",
+            "notebook": "feedback.ipynb",
             "junit": "junit.xml",
         }
         assert sorted(folder.iterdir()) == sorted(paths.values())
