@@ -23,7 +23,7 @@ def pixels(text):
 
 
 # %% data
-training = json.loads("{}")  # what a picture is drawn from: in the notebook, each training has a cell of its data
+training = json.loads("{}")  # in the notebook, each training has a cell of its data
 
 # %% curves
 figure, panels = plt.subplots(2, 1, figsize=(6, 7), sharex=True, layout="constrained")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from grader.curves import BLUE, METRICS, Look, add_legend, draw_run, load_published, prepare_axes, shade, small_png
 from grader.records import Band, Run, Sample, Series, SmokeTraining, Unseen
 from grader.reports.samples import WRONG, Shown, coloured, marked, read_sample, wrong_pixels
-from grader.reports.text import counted, one_line
+from grader.reports.text import counted, one_line, visible
 
 WIDTH, DPI = 5.2, 160  # inches; shown at 350 pixels, as on a phone, 10 points become 9 pixels
 GREY: Final = "#6E6E6E"
@@ -82,8 +82,8 @@ def class_colors(classes: int) -> tuple[str, ...]:
 
 def class_label(name: str) -> str:
     """Return the name of a class as matplotlib shows it literally, in any font."""
-    plain = one_line(name, chars=16).encode("ascii", "backslashreplace").decode()
-    return plain.replace("$", r"\$")
+    plain = visible(name).encode("ascii", "backslashreplace").decode()
+    return one_line(plain, chars=16).replace("$", r"\$")
 
 
 def finite(run: Run | None, name: str = "submission") -> Run:
@@ -246,7 +246,7 @@ def _confusion(unseen: Unseen) -> Picture:
         "confusion",
         "Confusion matrix",
         f"Confusion matrix of the true and the predicted classes of pixels. Found of each class: {right}.",
-        f"Each row holds one true class: its pixels' shares{'' if few else ' in percent'}. What is right lies on the "
+        f"Each row: where the pixels of one true class went{'' if few else ', in percent'}. What is right lies on the "
         "diagonal.",
         small_png(figure),
     )

@@ -316,11 +316,11 @@ def _how(sheet: Gradesheet, pen: Pen) -> Table:
 
 
 def _report_paths(pen: Pen, reports: dict[str, Path], audience: str) -> Table:
-    """Where the reports are, as seen from here; a student needs the page only."""
+    """Where the reports are, as seen from here; a student needs those for people only."""
     table = columns(2, gap=2)
     for kind, path in reports.items():
-        if audience == "tutor" or kind == "report":
-            label = "Full report" if kind == "report" else kind
+        if audience == "tutor" or kind in {"report", "notebook"}:
+            label = {"report": "Full report", "notebook": "Notebook"}.get(kind, kind)
             table.add_row(pen.text(label), pen.text(_from_here(path), "bold"))
     return table
 

@@ -87,7 +87,7 @@ class TestPictures:
 
     def test_names_of_classes_are_shown_as_they_are(self):
         """A name is neither a formula nor a reason to fail or to warn, and does not push the picture away."""
-        strange = looking_otherwise(classes=("$\\frac{1}{$", "漢字 \x1b[31m", "a" * 300))
+        strange = looking_otherwise(classes=("$\\frac{1}{$", "漢字" * 60 + "\x1b[31m", "a" * 300))
         assert len(training_pictures(strange)) == 5
 
     def test_many_classes_have_room(self):
