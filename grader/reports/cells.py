@@ -108,6 +108,6 @@ for row, sample in zip(panels, unseen["samples"], strict=True):
     titles = ["image", "truth", "prediction", f"{wrong.mean():.0%} wrong"]
     for panel, title in zip(row, titles, strict=True):
         panel.set(title=title, xticks=[], yticks=[])
-handles = [plt.Rectangle((0, 0), 1, 1, facecolor=color, edgecolor="grey") for color in colors.colors]
+handles = [plt.Rectangle((0, 0), 1, 1, fc=color, ec="grey") for color in training["colors"]]
 figure.legend(handles, unseen["classes"], loc="outside lower center", ncols=4)
 plt.show()

@@ -194,11 +194,16 @@ class TestSamples:
             {"predicted": encoded(np.full((64, 64), 3, np.uint8), "PNG")},
             {"predicted": encoded(np.full((64, 64), IGNORED, np.uint8), "PNG")},
             {"truth": encoded(np.zeros((20_000, 20_000), np.uint8), "PNG")},
+            {
+                "image": encoded(np.zeros((8, 3_000, 3), np.uint8), "JPEG"),
+                "truth": encoded(np.zeros((8, 3_000), np.uint8), "PNG"),
+                "predicted": encoded(np.zeros((8, 3_000), np.uint8), "PNG"),
+            },
             {"image": "A" * 5_000_000},
         ],
         ids=[
             *("no base64", "empty", "PNG for JPEG", "JPEG for PNG", "cut off", "GIF", "colours", "other size"),
-            *("unknown class", "ignored class predicted", "400 megapixels", "too long"),
+            *("unknown class", "ignored class predicted", "400 megapixels", "too wide", "too long"),
         ],
     )
     def test_what_is_damaged_is_not_read(self, changes):
@@ -238,6 +243,8 @@ class TestOnThePage:
             for words in (training.title, training.verdict, training.explanation, training.command):
                 assert words in page.text
         assert f"mIoU {GOOD.unseen.miou:.3f} on 48; the reference: 0.620 to 0.690" in page.text
+        articles = [found["class"] for found in page.all("article")]
+        assert {"item training passed", "item training failed"} <= set(articles)
         pictures = [*training_pictures(GOOD), *training_pictures(OVERFITS)]
         shown = page.all("img")
         assert [found["alt"] for found in shown] == [picture.alt for picture in pictures]
