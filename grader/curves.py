@@ -82,6 +82,7 @@ PUBLISHED_MIOU_LIMITS: Final = (0.2, 0.9)
 
 LEGEND_COLUMNS: Final = 4  # as many of the handout's labels as stand side by side above two panels
 LEGEND_ROW: Final = 0.22  # inches that another row of the legend needs
+RANGE: Final = 0.15  # opacity of the area between the lowest and the highest run
 
 
 def load_published(path: Path = PUBLISHED_CSV) -> dict[str, Run]:
@@ -220,13 +221,26 @@ def curve_figure(runs: Mapping[str, Run], looks: Mapping[str, Look]) -> Figure:
     figure = Figure(figsize=(7.8, height), dpi=130, facecolor="white")
     FigureCanvasAgg(figure)
     loss_axes, miou_axes = figure.subplots(1, 2)
-    _prepare(loss_axes, "Loss: lower is better", "cross-entropy loss")
-    _prepare(miou_axes, "mIoU: higher is better", "mean IoU (0 to 1)")
+    prepare_axes(loss_axes, miou_axes)
     draw_runs((loss_axes, miou_axes), runs, looks)
-    _add_legend(figure, looks.values(), rows)
+    add_legend(figure, looks.values(), rows)
     top = 1 - (0.666 + LEGEND_ROW * (rows - 1)) / height
     figure.subplots_adjust(left=0.085, right=0.985, bottom=0.486 / height, top=top, wspace=0.22)
     return figure
+
+
+def shade(axes: Axes, low: Series, high: Series, color: str) -> None:
+    """Shade what lies between two series that were measured in the same epochs; a single epoch gets a bar."""
+    if len(low.steps) == 1:
+        axes.vlines(low.steps, low.values, high.values, color=color, alpha=RANGE, linewidth=12)
+        return
+    axes.fill_between(low.steps, low.values, high.values, color=color, alpha=RANGE, linewidth=0)
+
+
+def prepare_axes(loss_axes: Axes, miou_axes: Axes) -> None:
+    """Give a pair of axes their titles, their units and the look of every figure of curves."""
+    _prepare(loss_axes, "Loss: lower is better", "cross-entropy loss")
+    _prepare(miou_axes, "mIoU: higher is better", "mean IoU (0 to 1)")
 
 
 def _prepare(axes: Axes, title: str, quantity: str) -> None:
@@ -241,8 +255,8 @@ def _prepare(axes: Axes, title: str, quantity: str) -> None:
     axes.spines[["left", "bottom"]].set_color("#888888")
 
 
-def _add_legend(figure: Figure, looks: Iterable[Look], rows: int) -> None:
-    """Put the legend above the panels: colours say which run, line styles say training or validation."""
+def add_legend(figure: Figure, looks: Iterable[Look], rows: int) -> None:
+    """Put a legend of so many rows above the panels: colours say which run, line styles say training or validation."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=look.color, alpha=look.alpha, linewidth=5, label=look.label) for look in looks]
@@ -295,13 +309,26 @@ def fingerprint(runs: Mapping[str, Run], plan: FigurePlan) -> str:
 
 
 def _save_small(figure: Figure, file: Path, digest: str) -> None:
-    """Save a PNG with a palette of 64 colours: line art needs no more and takes a third of the space."""
+    file.write_bytes(small_png(figure, {"Fingerprint": digest}))
+
+
+def small_png(figure: Figure, texts: Mapping[str, str] | None = None, colors: int = 64) -> bytes:
+    """Return a figure as a PNG with a palette, by default of 64 colours: line art needs no more and takes a third.
+
+    Args:
+        figure: what to draw.
+        texts: what else stands in the file, by keyword.
+        colors: how many colours, at most 256.
+    """
     from PIL import Image, PngImagePlugin
 
     info = PngImagePlugin.PngInfo()
-    info.add_text("Fingerprint", digest)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    with Image.open(buffer) as image:
-        small = image.convert("RGB").quantize(64, dither=Image.Dither.NONE)
-        small.save(file, optimize=True, pnginfo=info)
+    for keyword, text in (texts or {}).items():
+        info.add_text(keyword, text)
+    large, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(large, format="png")
+    with Image.open(large) as image:
+        image.convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(
+            small, format="png", optimize=True, pnginfo=info
+        )
+    return small.getvalue()

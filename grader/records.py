@@ -211,6 +211,13 @@ class Unseen(Record):
     confusion: tuple[tuple[int, ...], ...] = Field(description="Pixels by true class (rows) and predicted class.")
     samples: tuple[Sample, ...]
 
+    @model_validator(mode="after")
+    def _classes_agree(self) -> Self:
+        lengths = {len(each) for each in (self.classes, self.class_iou, self.median_class_iou, self.confusion)}
+        if lengths | {len(row) for row in self.confusion} != {len(self.classes)}:
+            raise ValueError(f"IoUs and confusion matrix are not of {len(self.classes)} classes")
+        return self
+
 
 class SmokeTraining(Record):
     """A short training by one of the submission's own scripts, and what was made of it."""

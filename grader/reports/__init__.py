@@ -7,6 +7,7 @@ from grader.records import Gradesheet
 from grader.reports.html import gradesheet_html
 from grader.reports.json_sheet import gradesheet_json, load_gradesheet, write_schema
 from grader.reports.junit import gradesheet_junit
+from grader.reports.notebook import gradesheet_notebook
 from grader.reports.terminal import print_gradesheet
 from grader.reports.writing import write_atomically
 from grader.rubric import Rubric
@@ -15,13 +16,13 @@ __all__ = ["load_gradesheet", "print_gradesheet", "write_reports", "write_schema
 
 
 def write_reports(sheet: Gradesheet, rubric: Rubric, folder: Path) -> dict[str, Path]:
-    """Write `gradesheet.json`, `report.html` and `junit.xml` into `folder`, which is made if need be.
+    """Write `gradesheet.json`, `report.html`, `feedback.ipynb` and `junit.xml` into `folder`, made if need be.
 
     All are rendered before the first is written, and each is replaced in one step, so a run that dies leaves
     no half report behind.
 
     Returns:
-        The files by what they are: `gradesheet`, `report` and `junit`.
+        The files by what they are: `gradesheet`, `report`, `notebook` and `junit`.
 
     Raises:
         GraderFault: the folder cannot be written to.
@@ -29,6 +30,7 @@ def write_reports(sheet: Gradesheet, rubric: Rubric, folder: Path) -> dict[str, 
     contents = {
         "gradesheet": ("gradesheet.json", gradesheet_json(sheet)),
         "report": ("report.html", gradesheet_html(sheet, rubric)),
+        "notebook": ("feedback.ipynb", gradesheet_notebook(sheet, rubric)),
         "junit": ("junit.xml", gradesheet_junit(sheet)),
     }
     try:

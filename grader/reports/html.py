@@ -2,22 +2,26 @@
 
 Theory of safety: the page holds text that a submission controls. Jinja escapes every expression; before that,
 `finalize` makes its invisible characters visible; and should both fail, the page's Content-Security-Policy
-allows no script, no request and no style but the one whose hash it states. That is also why the bars' lengths
-are rules of that one style sheet and not style attributes.
+allows no script, no request and no style but the one whose hash it states, and no image but those that stand in
+the page itself. That is also why the bars' lengths are rules of that one style sheet and not style attributes.
 """
 
 import base64
 import hashlib
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from grader.records import Gradesheet, Item, Points, Visibility
+from grader.records import Gradesheet, Item, Points, SmokeTraining, Visibility
 from grader.reports import overview, text
 from grader.reports.overview import State
 from grader.rubric import Rubric
+
+if TYPE_CHECKING:
+    from grader.reports.pictures import Picture
 
 _ICONS = {
     State.PASSED: "✓",
@@ -43,12 +47,21 @@ def gradesheet_html(sheet: Gradesheet, rubric: Rubric) -> str:
             parts=[(part, tuple(item for item in sheet.items if item.part == part.id)) for part in sheet.parts],
             next_item=overview.next_item(sheet),
             untouched=overview.untouched(sheet),
+            trainings=[(training, _pictures(training)) for training in sheet.trainings],
             open_reasons=overview.open_reasons(sheet.items),
             tutor_points=overview.tutor_points(sheet.tutor_items),
             slowest=sorted(sheet.timings.checks.items(), key=lambda pair: (-pair[1], pair[0]))[:5],
         )
         + "\n"
     )
+
+
+def _pictures(training: SmokeTraining) -> list[tuple["Picture", str]]:
+    """The pictures of a training, each with its file as a URI that needs no other file."""
+    from grader.reports.pictures import training_pictures
+
+    pictures = training_pictures(training)
+    return [(each, f"data:image/png;base64,{base64.b64encode(each.png).decode()}") for each in pictures]
 
 
 @cache
@@ -70,6 +83,8 @@ def _environment() -> Environment:
         "redrawn": text.redrawn,
         "tally": overview.tally,
         "state": overview.state,
+        "training_state": overview.training_state,
+        "training_facts": overview.training_facts,
         "css_class": lambda state: state.name.lower().replace("_", "-"),
         "icon": _ICONS.__getitem__,
         "detailed": _detailed,

@@ -4,7 +4,18 @@ from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 
-from grader.records import Finding, Gradesheet, Item, Status, TutorItem, Visibility
+from grader.records import (
+    Finding,
+    Gradesheet,
+    Item,
+    SmokeTraining,
+    Status,
+    TrainingVerdict,
+    TutorItem,
+    Unseen,
+    Visibility,
+)
+from grader.reports.text import counted
 from grader.rubric import Rubric
 
 
@@ -69,6 +80,35 @@ def facts(finding: Finding) -> dict[str, str]:
         "hint": finding.hint,
     }
     return {label: text for label, text in labelled.items() if text}
+
+
+def training_state(training: SmokeTraining) -> State:
+    """In which state a smoke training is: one that time did not suffice for has shown nothing."""
+    verdict = training.verdict
+    if verdict is TrainingVerdict.AS_REFERENCE:
+        return State.PASSED
+    return State.UNSCORED if verdict is TrainingVerdict.OUT_OF_TIME else State.FAILED
+
+
+def on_unseen(unseen: Unseen) -> str:
+    """How the trained weights do on unseen images, beside the reference's."""
+    return f"mIoU {unseen.miou:.3f} on {unseen.images:,}; the reference: {unseen.low:.3f} to {unseen.high:.3f}"
+
+
+def training_facts(training: SmokeTraining) -> dict[str, str]:
+    """The numbers of a smoke training by their label, in reading order, without those it does not have."""
+    facts, unseen, rates, run = {}, training.unseen, training.rates, training.run
+    if unseen is not None:
+        facts["unseen images"] = on_unseen(unseen)
+        facts["reference"] = f"{counted(training.band.seeds, 'training')}, median {unseen.median:.3f}"
+    if run is None:
+        facts["epochs"] = f"none of {training.epochs} was recorded"
+    else:
+        facts["epochs"] = f"{len(run.train_loss.steps)} of {training.epochs}"
+    if rates is not None and rates.values:
+        facts["learning rate"] = f"{rates.values[0]:.3g} at first, {rates.values[-1]:.3g} at last"
+    facts["command"] = training.command
+    return facts
 
 
 def part_titles(sheet: Gradesheet, rubric: Rubric) -> dict[str, str]:

@@ -16,7 +16,7 @@ STYLES = {
     State.UNSCORED: "yellow",
     State.FAULT: "bold yellow",
 }
-_SYMBOLS = dict(zip(State, "✓✗○?!", strict=True))
+SYMBOLS = dict(zip(State, "✓✗○?!", strict=True))
 _PLAIN_SYMBOLS = dict(zip(State, "+xo?!", strict=True))
 _PLAIN_PUNCTUATION = str.maketrans({"…": "...", "·": "-", "“": '"', "”": '"'})
 
@@ -32,7 +32,7 @@ class Pen:
         self._encoding = console.encoding
         self._unicode = self._encoding.lower().startswith("utf")
         self.width = console.width
-        self.symbols = _SYMBOLS if self._unicode else _PLAIN_SYMBOLS
+        self.symbols = SYMBOLS if self._unicode else _PLAIN_SYMBOLS
         self.bar = ("█", "▒", "░") if self._unicode else ("#", "~", ".")
 
     def text(self, text: str, style: str = "") -> Text:

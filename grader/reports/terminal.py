@@ -21,10 +21,12 @@ from grader.reports.overview import (
     facts,
     in_state,
     next_item,
+    on_unseen,
     open_reasons,
     part_titles,
     state,
     tally,
+    training_state,
     tutor_points,
     untouched,
 )
@@ -74,6 +76,7 @@ def _for_student(sheet: Gradesheet, rubric: Rubric, pen: Pen) -> Iterator[Render
             _detail(item, pen, lines=_STUDENT_LINES),
         )
     yield from _also_failed(sheet, item, pen)
+    yield from _trainings(sheet, pen)
     yield from _open(sheet, pen, groups=3, named=False)
     yield from _left_to_tutor(sheet, titles, pen)
 
@@ -88,6 +91,7 @@ def _for_tutor(sheet: Gradesheet, rubric: Rubric, pen: Pen) -> Iterator[Renderab
     if waiting := in_state(sheet.items, State.NOT_STARTED):
         rows = [(State.NOT_STARTED, _brief(item.title, item.outcome.finding.message, pen)) for item in waiting]
         yield Group(pen.text("Not started yet", "bold"), pen.listing(rows))
+    yield from _trainings(sheet, pen)
     yield from _open(sheet, pen, groups=len(sheet.items), named=True)
     yield from _tutor_items(sheet.tutor_items, titles, pen)
     yield from _notes(sheet, pen)
@@ -227,6 +231,20 @@ def _open(sheet: Gradesheet, pen: Pen, *, groups: int, named: bool) -> Iterator[
     yield Group(pen.text("Not judged yet, so nothing is lost here", "bold"), pen.listing(rows))
 
 
+def _trainings(sheet: Gradesheet, pen: Pen) -> Iterator[RenderableType]:
+    """The verdict on each smoke training, and how its weights do on unseen images."""
+    if not sheet.trainings:
+        return
+    rows = []
+    for training in sheet.trainings:
+        title = pen.text(f"{one_line(training.title, chars=60)}: ") + pen.text(training.verdict, "bold")
+        told = [pen.text(one_line(training.explanation, chars=3 * pen.width), "dim")]
+        if training.unseen is not None:
+            told.insert(0, pen.text(f"unseen images: {on_unseen(training.unseen)}"))
+        rows.append((training_state(training), Text("\n").join([title, *told])))
+    yield Group(pen.text("Smoke trainings", "bold"), pen.listing(rows))
+
+
 def _left_to_tutor(sheet: Gradesheet, titles: dict[str, str], pen: Pen) -> Iterator[RenderableType]:
     """What no check can judge: a line while checks fail, the list once they all pass."""
     if not sheet.tutor_items:
@@ -298,11 +316,11 @@ def _how(sheet: Gradesheet, pen: Pen) -> Table:
 
 
 def _report_paths(pen: Pen, reports: dict[str, Path], audience: str) -> Table:
-    """Where the reports are, as seen from here; a student needs the page only."""
+    """Where the reports are, as seen from here; a student needs those for people only."""
     table = columns(2, gap=2)
     for kind, path in reports.items():
-        if audience == "tutor" or kind == "report":
-            label = "Full report" if kind == "report" else kind
+        if audience == "tutor" or kind in {"report", "notebook"}:
+            label = {"report": "Full report", "notebook": "Notebook"}.get(kind, kind)
             table.add_row(pen.text(label), pen.text(_from_here(path), "bold"))
     return table
 

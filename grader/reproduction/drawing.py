@@ -7,12 +7,11 @@ from typing import Final, NamedTuple
 
 from matplotlib.figure import Figure
 
-from grader.curves import METRICS, PALETTE, Look, curve_figure
+from grader.curves import METRICS, PALETTE, Look, curve_figure, shade
 from grader.experiments import Experiment
 from grader.records import Run, Series
 
 FAINT: Final = 0.35  # of the published curves, which lie behind ours in the same colour
-RANGE: Final = 0.15  # of the area between the lowest and the highest seed
 
 
 class Picture(NamedTuple):
@@ -94,8 +93,8 @@ def _shade_range(figure: Figure, runs: Sequence[Run], color: str) -> None:
     for axes, metric in zip(figure.axes, ("val_loss", "val_miou"), strict=True):
         of_seeds: list[Series] = [getattr(run, metric) for run in runs]
         values = list(zip(*(each.values for each in of_seeds), strict=True))
-        lowest, highest = [min(each) for each in values], [max(each) for each in values]
-        axes.fill_between(of_seeds[0].steps, lowest, highest, color=color, alpha=RANGE, linewidth=0)
+        steps = of_seeds[0].steps
+        shade(axes, Series(steps, tuple(map(min, values))), Series(steps, tuple(map(max, values))), color)
 
 
 def _png(figure: Figure) -> bytes:

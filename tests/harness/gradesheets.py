@@ -19,6 +19,7 @@ from grader.records import (
 )
 from grader.rubric import Check, Part, Rubric
 from grader.scoring import score, total
+from tests.harness import smoke_trainings
 
 RUBRIC = Rubric(
     parts=(
@@ -257,7 +258,14 @@ def hostile(text: str) -> Gradesheet:
     ).build()
     submission = sheet.submission.model_copy(update={"package": text, "files": (text, "dlvc/metrics.py")})
     environment = sheet.environment.model_copy(update={"platform": text[:100], "device": text[:100]})
-    return sheet.model_copy(update={"submission": submission, "environment": environment})
+    trainings = (smoke_trainings.bare(text),)
+    return sheet.model_copy(update={"submission": submission, "environment": environment, "trainings": trainings})
+
+
+def trained() -> Gradesheet:
+    """Two smoke trainings: one as good as the reference's, and one that broke off without weights to look at."""
+    trainings = (smoke_trainings.as_good(), smoke_trainings.overfits())
+    return mixed().model_copy(update={"trainings": trainings})
 
 
 def interrupted() -> Gradesheet:

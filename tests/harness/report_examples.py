@@ -29,6 +29,7 @@ SHEETS = {
     "starter": Example(gradesheets.starter()),
     "interrupted": Example(gradesheets.interrupted()),
     "faulty": Example(gradesheets.faulty()),
+    "trained": Example(gradesheets.trained()),
 }
 HOSTILE = {
     "script": "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -61,7 +62,8 @@ def printed(example: Example, audience: str = "student", width: int = 80, encodi
     raw = io.BytesIO()
     with io.TextIOWrapper(raw, encoding=encoding, newline="\n") as file:
         console = Console(file=file, width=width, force_terminal=False, color_system=None)
-        paths = {"gradesheet": Path("results/gradesheet.json"), "report": Path("results/report.html")}
+        names = {"gradesheet": "gradesheet.json", "report": "report.html", "notebook": "feedback.ipynb"}
+        paths = {kind: Path("results") / name for kind, name in names.items()}
         print_gradesheet(example.sheet, RUBRIC, console, reports=paths, audience=audience)
         file.flush()
         return raw.getvalue().decode(encoding)

@@ -37,7 +37,8 @@ def test_the_packed_reference_gets_every_automatic_point(
     assert result.returncode == 0, result.stdout
     sheet = only_gradesheet(tmp_path)
     assert sheet.points.earned == sheet.points.possible > 0
-    assert {path.name for path in (tmp_path / "group_0").iterdir()} == {"gradesheet.json", "report.html", "junit.xml"}
+    files = {"gradesheet.json", "report.html", "feedback.ipynb", "junit.xml"}
+    assert {path.name for path in (tmp_path / "group_0").iterdir()} == files
 
 
 def test_the_untouched_starter_earns_only_what_it_provides(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class TestTogether:
         assert len(files["report"]) < 2_000_000
         assert len(files["junit"]) < 2_000_000
         assert len(printed(example).splitlines()) < 110
-        assert len(printed(example, "tutor").splitlines()) < 600
+        assert len(printed(example, "tutor").splitlines()) < 620
 
     def test_a_sheet_can_be_shown_with_another_rubric(self, tmp_path):
         """An old gradesheet whose parts have left the rubric is shown by their ids."""
@@ -204,12 +204,13 @@ class TestWriting:
     """How reports reach the disk."""
 
     def test_the_files_are_named_and_complete(self, tmp_path):
-        """The folder is made, and holds the three reports and nothing else."""
+        """The folder is made, and holds the four reports and nothing else."""
         folder = tmp_path / "results" / "group_07"
         paths = write_reports(SHEETS["mixed"].sheet, RUBRIC, folder)
         assert {kind: path.name for kind, path in paths.items()} == {
             "gradesheet": "gradesheet.json",
             "report": "report.html",
+            "notebook": "feedback.ipynb",
             "junit": "junit.xml",
         }
         assert sorted(folder.iterdir()) == sorted(paths.values())

@@ -54,6 +54,7 @@ ELEMENTS = {
         "pre",
         "code",
     ),
+    *("figure", "img", "figcaption"),
 }
 
 
@@ -66,7 +67,8 @@ class TestHtml:
         page = Page(rendered(example)["report"])
         assert {tag for tag, _ in page.elements} <= ELEMENTS
         attributes = {name for _, found in page.elements for name in found}
-        assert not {name for name in attributes if name.startswith("on")} | (attributes & {"src", "style"})
+        assert not {name for name in attributes if name.startswith("on") or name == "style"}
+        assert all(tag == "img" for tag, found in page.elements if "src" in found)
 
     @every_sheet
     def test_the_page_needs_nothing_but_itself(self, example):
@@ -76,17 +78,19 @@ class TestHtml:
         ids = [found["id"] for _, found in page.elements if "id" in found]
         assert len(ids) == len(set(ids))
         assert {found["href"] for found in page.all("a")} <= {f"#{name}" for name in ids}
+        assert all(found["src"].startswith("data:image/png;base64,") for found in page.all("img"))
         style = source[source.index("<style>") : source.index("</style>")]
         assert not re.search(r"url\(|@import|https?:", style)
 
     @every_sheet
     def test_the_content_security_policy_allows_this_style_sheet_alone(self, example):
-        """Scripts and requests are forbidden, and the style sheet is the one whose hash is stated."""
+        """No script, no request, no image but those in the page, and the style sheet whose hash is stated."""
         source = rendered(example)["report"]
         (style,) = re.findall(r"<style>(.*?)</style>", source, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         (policy,) = [found["content"] for found in Page(source).all("meta") if "http-equiv" in found]
-        assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+        rest = "img-src data:; base-uri 'none'; form-action 'none'"
+        assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; {rest}"
 
     @every_sheet
     def test_no_invisible_character_reaches_the_page(self, example):

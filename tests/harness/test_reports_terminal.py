@@ -76,6 +76,7 @@ def test_the_starter_fits_on_one_screen_and_says_where_to_begin():
         "Begin here: Part 2: Metrics",
         "dlvc/metrics.py:41",
         "Full report  results/report.html",
+        "Notebook     results/feedback.ipynb",
     ):
         assert words in text
 
