@@ -19,7 +19,7 @@ class Plan:
         name: of the network too.
         title: for people.
         script: of the submission.
-        epochs: how many; the solution needs about half of the time on two cores, so that slower ones get there.
+        epochs: how many; the solution needs about a third of the time on two cores, so that slower ones get there.
         batch_size: images a step: so short a training needs many steps.
         flags: further arguments.
         published: the run of `data/handout_curves.csv` that trains the same, in full.
