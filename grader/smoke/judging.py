@@ -64,7 +64,7 @@ def _result(run: Run | None, counts: Counts | None, measurements: Measurements) 
         return Judgement(TrainingVerdict.BROKE_OFF, "No last model was saved, so there is nothing to evaluate.")
     found, enough, constant = miou(counts), measurements.enough(), best_constant(counts)
     if found >= enough:
-        return Judgement(TrainingVerdict.AS_REFERENCE, f"mIoU {found:.2f} on unseen pictures.", 1.0)
+        return Judgement(TrainingVerdict.AS_REFERENCE, "After as many steps, it does as well on unseen pictures.", 1.0)
     score = min(MOST_PARTIAL, max(0.0, (found - constant) / (enough - constant)))
     renamed, order = best_renaming(counts)
     if renamed >= max(found + RENAMED, constant + RENAMED):

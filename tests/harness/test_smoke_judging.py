@@ -74,7 +74,7 @@ def trained(losses=(1.1, 1.0, 0.9), rates=None, validating="evaluation", **chang
 @pytest.mark.parametrize(
     ("verdict", "noted", "predicted", "words"),
     [
-        (TrainingVerdict.AS_REFERENCE, trained(), GOOD, "0."),
+        (TrainingVerdict.AS_REFERENCE, trained(), GOOD, "does as well"),
         (TrainingVerdict.BELOW, trained(), MIDDLING, "less than it should"),
         (TrainingVerdict.NOT_LEARNING, trained(), ALL_BACKGROUND, "no better than one class for all"),
         (TrainingVerdict.SHIFTED, trained(), counts(0.05), "other numbers"),
