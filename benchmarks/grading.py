@@ -26,10 +26,11 @@ from grader.sandbox.tiers import why_unavailable
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def grade(source: Path, isolation: Isolation) -> tuple[float, dict[str, float]]:
+def grade(source: Path, isolation: Isolation, *, training: bool) -> tuple[float, dict[str, float]]:
     """Wall seconds of one grading, and those of its stages."""
     with tempfile.TemporaryDirectory() as output:
         command = [sys.executable, "-m", "grader", str(source), "--output", output, "--seed", "1"]
+        command.append("--training" if training else "--no-training")
         began = time.perf_counter()
         subprocess.run([*command, "--isolation", isolation.value], cwd=ROOT, capture_output=True, check=False)  # noqa: S603
         seconds = time.perf_counter() - began
@@ -37,18 +38,22 @@ def grade(source: Path, isolation: Isolation) -> tuple[float, dict[str, float]]:
         return seconds, load_gradesheet(file).timings.stages
 
 
-def main(source: Path = ROOT / "examples" / "group_7", *, runs: int = 5, bound: float = 1.10) -> None:
+def main(
+    source: Path = ROOT / "examples" / "group_7", *, runs: int = 5, bound: float = 1.10, training: bool = False
+) -> None:
     """Measure and print a table.
 
     Args:
         source: What to grade.
         runs: How often, under each isolation that works here.
         bound: The most that a grading under isolation may take, as a multiple of one without.
+        training: Run the smoke trainings, too.
     """
     tiers = [tier for tier in Isolation if tier is Isolation.NONE or why_unavailable(tier) is None]
-    grade(source, tiers[0])
+    grade(source, tiers[0], training=training)
     order = [tier for _ in range(runs) for tier in tiers]
-    measured = [(tier, *grade(source, tier)) for tier in track(order, "grading", console=Console(stderr=True))]
+    progress = track(order, "grading", console=Console(stderr=True))
+    measured = [(tier, *grade(source, tier, training=training)) for tier in progress]
     table = Table("isolation", "median s", "min", "max", "workers s", "checks s", "ratio", title=machine(source, runs))
     without = median(wall for which, wall, _ in measured if which is Isolation.NONE)
     worst = 0.0
