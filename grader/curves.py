@@ -14,7 +14,7 @@ import csv
 import hashlib
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -129,6 +129,16 @@ def run_of_history(rows: Iterable[Sequence[str]], name: str, source: str) -> Run
     if not lines:
         raise ValueError(f"{source} holds no epoch")
     return read_runs([",".join(COLUMNS), *lines], source)[name]
+
+
+def combined(runs: Sequence[Run], how: Callable[[Sequence[float]], float]) -> Run:
+    """Make one value, such as the mean, of several runs that were measured in the same epochs, at each of them."""
+    series = {}
+    for metric in METRICS:
+        of_runs: list[Series] = [getattr(run, metric) for run in runs]
+        values = zip(*(each.values for each in of_runs), strict=True)
+        series[metric] = Series(of_runs[0].steps, tuple(how(each) for each in values))
+    return Run(runs[0].name, **series)
 
 
 def runs_csv(runs: Iterable[Run]) -> str:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from matplotlib.figure import Figure
 
-from grader.curves import METRICS, PALETTE, Look, curve_figure, shade
+from grader.curves import PALETTE, Look, combined, curve_figure, shade
 from grader.experiments import Experiment
 from grader.records import Run, Series
 
@@ -59,7 +59,7 @@ def _figure(
 ) -> Figure:
     curves, looks = dict[str, Run](), dict[str, Look]()
     for experiment, color in zip(experiments, PALETTE, strict=False):
-        curves[experiment.name] = mean_run(runs[experiment.name])
+        curves[experiment.name] = combined(runs[experiment.name], mean)
         looks[experiment.name] = Look(_label(experiment, len(experiments)), color)
         if (behind := published.get(experiment.published or "")) is not None:
             theirs = f"published:{behind.name}"
@@ -74,16 +74,6 @@ def _figure(
 def _label(experiment: Experiment, together: int) -> str:
     """Return an experiment's title; among many, without the network, which they share, as legends have one width."""
     return experiment.title if together <= 2 else experiment.title.rpartition("SegFormer, ")[2]
-
-
-def mean_run(runs: Sequence[Run]) -> Run:
-    """Return the mean over runs that were measured in the same epochs."""
-    series = {}
-    for metric in METRICS:
-        of_seeds: list[Series] = [getattr(run, metric) for run in runs]
-        values = zip(*(each.values for each in of_seeds), strict=True)
-        series[metric] = Series(of_seeds[0].steps, tuple(mean(each) for each in values))
-    return Run(runs[0].name, **series)
 
 
 def _shade_range(figure: Figure, runs: Sequence[Run], color: str) -> None:

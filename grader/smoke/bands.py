@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from grader.checking import Subject
-from grader.curves import METRICS
+from grader.curves import METRICS, combined
 from grader.doctor.host import usable_cores
 from grader.errors import GraderFault
 from grader.intake import take_in
@@ -57,7 +57,7 @@ class Measurements(Record):
     def band(self) -> Band:
         """The lowest, the median and the highest value of each metric, epoch by epoch."""
         runs = [one.run for one in self.trainings]
-        return Band(seeds=len(runs), low=_each(min, runs), median=_each(median, runs), high=_each(max, runs))
+        return Band(seeds=len(runs), low=combined(runs, min), median=combined(runs, median), high=combined(runs, max))
 
     def unseen(self) -> tuple[float, float, float]:
         """The lowest, the median and the highest mIoU on unseen pictures."""
@@ -113,16 +113,6 @@ def load_bands(path: Path = BANDS_FILE) -> dict[str, Measurements]:
 def _valid(measurements: Measurements, plan: Plan) -> bool:
     made_by = (measurements.options, measurements.images, measurements.lookalikes)
     return made_by == (plan.options, plan.images, VERSION)
-
-
-def _each(chosen: Callable[[Sequence[float]], float], runs: Sequence[Run]) -> Run:
-    """One value of several runs at each epoch of each metric."""
-    series = {}
-    for metric in METRICS:
-        of_runs: list[Series] = [getattr(run, metric) for run in runs]
-        values = zip(*(each.values for each in of_runs), strict=True)
-        series[metric] = Series(of_runs[0].steps, tuple(chosen(each) for each in values))
-    return Run("band", **series)
 
 
 def measure(

@@ -10,6 +10,7 @@ from grader.curves import METRICS
 from grader.pipeline import choose_isolation, work_folder
 from grader.records import Run, Series, Status, TrainingVerdict
 from grader.sandbox import Limits
+from grader.scripts import runs
 from grader.smoke import bands
 from grader.smoke.bands import Measured, Measurements
 from grader.smoke.plans import PLANS
@@ -160,6 +161,45 @@ def test_training_that_takes_too_long_is_left_open(bench, monkeypatch):
     assert outcome.status is Status.UNSCORED
     assert "--smoke-seconds" in outcome.finding.message
     assert graded.trainings[0].verdict is V.OUT_OF_TIME
+
+
+def test_training_that_will_not_end_is_ended(bench, tmp_path, monkeypatch):
+    """Whoever catches the end of its time, too, is killed a little later, and fails."""
+    monkeypatch.setattr(bench, "_limits", Limits(smoke_seconds=0.3))
+    monkeypatch.setattr(runs, "GRACE_SECONDS", 3)
+    old = "    trainer.train()\n"
+    stubborn = (
+        "    while True:\n        try:\n            trainer.train()\n        except BaseException:\n            pass\n"
+    )
+    source = changed(tmp_path, "train_segformer.py", old, stubborn)
+    outcome = bench.grade(source, ["smoke.segformer"]).outcomes["smoke.segformer"]
+    assert outcome.status is Status.FAILED
+    assert "No answer within 3.3 s" in outcome.finding.message
+
+
+BOMB = """
+import io, zipfile
+def save(self, save_dir, suffix=None):
+    small, bomb = io.BytesIO(), Path(save_dir, f"bomb_{suffix}.pth")
+    torch.save(torch.zeros(1), small)
+    with zipfile.ZipFile(small) as old, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            with new.open(name, "w", force_zip64=True) as file:
+                file.write(old.read(name))
+                for _ in range(6 << 10 if name.endswith("/data/0") else 0):
+                    file.write(bytes(1 << 20))
+DeepSegmenter.save = save
+"""
+
+
+def test_weights_that_unpack_to_more_than_memory_cost_the_submission_alone(bench, tmp_path):
+    """A small file that unpacks to 6 GiB fails its check; the solution's worker is there for the next one."""
+    source = Planted("any").make(tmp_path)
+    module = source / "dlvc" / "models" / "segment_model.py"
+    module.write_text(module.read_text(encoding="utf-8") + BOMB, encoding="utf-8")
+    graded = bench.grade(source, ["smoke.segformer"])
+    assert graded.outcomes["smoke.segformer"].status is Status.FAILED
+    assert bench.grade(REFERENCE, ["smoke.segformer"]).outcomes["smoke.segformer"].status is Status.PASSED
 
 
 @pytest.mark.parametrize(
