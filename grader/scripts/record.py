@@ -6,7 +6,7 @@ The process that answers also ran the submission, so nothing but the form of an 
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, InstanceOf
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf
 
 from grader.answering import EXACT
 from grader.sandbox.worker import CallError
@@ -91,7 +91,7 @@ class Step(Answer):
     """A step of an optimizer: its learning rates, and how often each scheduler had stepped."""
 
     optimizer: int
-    rates: list[float]
+    rates: Annotated[list[float], Field(min_length=1)]
     epochs: list[int]
 
 

@@ -152,7 +152,7 @@ def _measured(worker: Worker, plan: Plan, seed: int, say: Callable[[str], None])
         made = make(trainer, plan.command(seed))
         made.expect_end()
         trainer.close()
-        run = read_run(made.run.history, plan.name)
+        run = read_run(made.run.history, plan.name, plan.epochs)
         assert run is not None
         assert made.run.kept is not None
         pictures = unseen(np.random.default_rng(seed))

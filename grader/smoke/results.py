@@ -17,14 +17,18 @@ from grader.smoke.plans import Plan
 EVALUATION_SECONDS = 60
 
 
-def read_run(rows: Sequence[Sequence[str]] | None, name: str) -> Run | None:
-    """The curves in the cells of a `history.csv`, up to the first row with a NaN or the like; None of other files."""
+def read_run(rows: Sequence[Sequence[str]] | None, name: str, epochs: int) -> Run | None:
+    """The curves in the cells of a `history.csv`, up to the first row with a NaN or the like.
+
+    None of what is no such file, or tells of epochs that nobody asked for.
+    """
     rows = rows or []
     broken = (number for number, row in enumerate(rows[1:], 1) if not all(map(_is_finite, row)))
     try:
-        return run_of_history(rows[: next(broken, len(rows))], name, "history.csv")
+        run = run_of_history(rows[: next(broken, len(rows))], name, "history.csv")
     except ValueError:
         return None
+    return run if run.train_loss.steps[-1] < epochs and run.val_loss.steps[-1] < epochs else None
 
 
 def _is_finite(cell: str) -> bool:

@@ -46,7 +46,7 @@ def put_together(
     Raises:
         CheckFailed: the weights cannot be read, or are another network's.
     """
-    record, run = made.run, read_run(made.run.history, plan.name)
+    record, run = made.run, read_run(made.run.history, plan.name, plan.epochs)
     secret, known = unseen(rng), validation(*plan.images)
     counts, validated, shown = None, None, None
     if record.kept is not None and "last" in (record.kept_name or ""):

@@ -131,15 +131,26 @@ def test_divergence_is_told_from_a_spike(losses, step):
 def test_history_is_read_up_to_the_first_value_that_is_not_finite():
     """A training that diverged shows the curve that it had until then."""
     rows = [HEADER, ["0", "1.1", "0.2", "1.1", "0.2"], ["1", "nan", "0.2", "", ""], ["2", "1.0", "0.3", "", ""]]
-    found = read_run(rows, "one")
+    found = read_run(rows, "one", EPOCHS)
     assert found is not None
     assert found.train_loss == Series((0,), (1.1,))
 
 
-@pytest.mark.parametrize("rows", [None, [], [HEADER], [["a", "b"], ["1", "2"]], [HEADER, ["0", "1", "7", "1", "1"]]])
+NO_HISTORIES = {
+    "nothing": None,
+    "empty": [],
+    "no_epoch": [HEADER],
+    "another_table": [["a", "b"], ["1", "2"]],
+    "miou_above_one": [HEADER, ["0", "1", "7", "1", "1"]],
+    "epoch_of_nobody": [HEADER, [str(10**30), "1", "0.7", "1", "0.7"]],
+    "ragged": [HEADER, ["0"], ["1", "1"]],
+}
+
+
+@pytest.mark.parametrize("rows", NO_HISTORIES.values(), ids=NO_HISTORIES)
 def test_what_is_no_history_has_no_curves(rows):
-    """Nothing, another table, or an mIoU above 1 is not drawn."""
-    assert read_run(rows, "one") is None
+    """Nothing, another table, an mIoU above 1 or an epoch that nobody asked for is not drawn."""
+    assert read_run(rows, "one", EPOCHS) is None
 
 
 def test_learning_rates_by_epoch():
