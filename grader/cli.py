@@ -70,7 +70,7 @@ def grade_command(
     Args:
         submission: A group's zip, or a folder with its content.
     """
-    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    seed = secrets.randbelow(1 << 53) if seed is None else seed
     return run(submission, Options(seed, isolation, limits or Limits(), training=training), output, audience="tutor")
 
 

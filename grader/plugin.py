@@ -1,13 +1,13 @@
 """The pytest plugin that turns the suites of `tests/checks/` into outcomes, one for each check of the rubric."""
 
 import functools
+import hashlib
 import os
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import hypothesis
@@ -95,14 +95,19 @@ class GraderPlugin:
         """What a tutor should look at, each evidence once, with the first check that showed it."""
         return tuple(self._flags.values())
 
-    def seed_for(self, check_id: str) -> int:
-        """A seed of each check's own, so that leaving a check out changes no other."""
-        return zlib.crc32(f"{self._seed}:{check_id}".encode())
+    def seed_for(self, check_id: str, purpose: Literal["inputs", "torch"]) -> int:
+        """A seed of each check's own, so that leaving a check out changes no other.
+
+        The worker is told the one for torch. A hash that cannot be inverted keeps it from finding out the other one,
+        from which the trusted side draws inputs, and pictures whose labels it keeps.
+        """
+        digest = hashlib.sha256(f"{self._seed}:{check_id}:{purpose}".encode()).digest()
+        return int.from_bytes(digest[:8]) >> 1
 
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Iterator[Subject]:
         """The submission, in a fresh process."""
-        subject = Subject(self._student, self.seed_for(check_id(request.node)))
+        subject = Subject(self._student, self.seed_for(check_id(request.node), "torch"))
         request.node.stash[STUDENT] = subject
         yield subject
         subject.close()
@@ -110,14 +115,14 @@ class GraderPlugin:
     @pytest.fixture
     def reference(self, request: pytest.FixtureRequest) -> Iterator[Subject]:
         """The solution, in a fresh process of the same kind."""
-        subject = TrustedSubject(self._reference, self.seed_for(check_id(request.node)), self._answers)
+        subject = TrustedSubject(self._reference, self.seed_for(check_id(request.node), "torch"), self._answers)
         yield subject
         subject.close()
 
     @pytest.fixture
     def evaluator(self, request: pytest.FixtureRequest) -> Iterator[Subject]:
         """A fresh process of the solution's worker for what a submission wrote, whose faults are the submission's."""
-        subject = Subject(self._reference, self.seed_for(check_id(request.node)))
+        subject = Subject(self._reference, self.seed_for(check_id(request.node), "torch"))
         yield subject
         subject.close()
 
@@ -129,7 +134,7 @@ class GraderPlugin:
     @pytest.fixture
     def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
         """Random numbers of this check's own."""
-        return np.random.default_rng(self.seed_for(check_id(request.node)))
+        return np.random.default_rng(self.seed_for(check_id(request.node), "inputs"))
 
     @pytest.fixture
     def submission(self) -> Submission:
@@ -156,7 +161,7 @@ class GraderPlugin:
         test: Any = getattr(item, "obj", None)
         if not hypothesis.is_hypothesis_test(test):
             return
-        hypothesis.seed(self.seed_for(check_id(item)))(test)
+        hypothesis.seed(self.seed_for(check_id(item), "inputs"))(test)
         SETTINGS(test)
         handle = test.hypothesis
         handle.inner_test = self._in_time(handle.inner_test)

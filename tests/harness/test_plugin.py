@@ -12,6 +12,7 @@ from grader.rubric import Check, Part, Rubric
 from grader.sandbox import Limits, Worker
 
 HEADER = """
+import numpy as np
 from hypothesis import given, strategies as st
 from grader.checking import *
 from grader.errors import GraderFault
@@ -221,3 +222,17 @@ def test_the_users_pytest_options_do_not_reach_the_checks(tmp_path: Path, monkey
     """PYTEST_ADDOPTS of the shell cannot deselect a check."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
     assert only(run(tmp_path, "def test_one(): pass")).status is Status.PASSED
+
+
+def test_the_worker_is_not_told_what_inputs_are_drawn_from(tmp_path: Path) -> None:
+    """The seed that a worker gets is another one, for each check, than that of the inputs; both are repeatable."""
+    one, again = (run(tmp_path, "def test_one(): pass\ndef test_two(): pass") for _ in range(2))
+    seeds = [one.seed_for(f"demo.{name}", purpose) for name in ("one", "two") for purpose in ("inputs", "torch")]
+    assert len(set(seeds)) == 4
+    assert again.seed_for("demo.one", "inputs") == seeds[0]
+    body = """
+        def test_one(student, rng):
+            assert student._seed == {torch}
+            assert rng.random() == np.random.default_rng({inputs}).random()
+    """
+    assert only(run(tmp_path, body.format(torch=seeds[1], inputs=seeds[0]))).status is Status.PASSED
