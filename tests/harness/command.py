@@ -16,12 +16,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "COLUMNS": "80", "PYTHONPATH": str(ROOT)}
 
 
-def grader(*arguments: str | Path, cwd: Path = ROOT, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def grader(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     command = [sys.executable, "-m", "grader", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env=environment(), timeout=timeout, check=False
-    )
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment(), timeout=240, check=False)
 
 
 def only_gradesheet(output: Path) -> Gradesheet:

@@ -1,6 +1,5 @@
 """The whole product, by command line: a submission in, reports and an exit code out."""
 
-import json
 import shutil
 import signal
 import subprocess
@@ -70,29 +69,6 @@ def test_the_same_zip_and_seed_give_the_same_gradesheet(tmp_path: Path) -> None:
         sheets.append(only_gradesheet(tmp_path / number).model_dump(exclude={"timings"}))
     assert sheets[0] == sheets[1]
     assert sheets[0]["seed"] == 11
-
-
-def test_the_trusted_process_imports_neither_torch_nor_a_submission(packed_reference: Path, tmp_path: Path) -> None:
-    """After a whole grading, torch, the submission and the solution are not among the imported modules."""
-    script = (
-        "import sys\n"
-        "from grader.__main__ import main\n"
-        f"code = main([{str(packed_reference)!r}, '--output', {str(tmp_path)!r}])\n"
-        "import json\n"
-        "print(json.dumps([code, sorted({name.partition('.')[0] for name in sys.modules})]))\n"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment(),
-        timeout=240,
-        check=True,
-    )
-    code, modules = json.loads(result.stdout.splitlines()[-1])
-    assert code == 0
-    assert not {"torch", "torchvision", "safetensors.torch", "dlvc", "reference", "student"} & set(modules)
 
 
 def copy_of_reference(target: Path) -> Path:

@@ -1,5 +1,8 @@
 """Smoke trainings from end to end: with a few pictures, mistakes by name; whole, the solution's."""
 
+import json
+import subprocess
+import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -15,7 +18,7 @@ from grader.smoke import bands
 from grader.smoke.bands import Measured, Measurements
 from grader.smoke.plans import PLANS
 from tests.harness.bench import RUBRIC, Bench
-from tests.harness.command import ROOT, grader, only_gradesheet
+from tests.harness.command import ROOT, environment, grader, only_gradesheet
 from tests.submissions.planted import REFERENCE, Planted, wrong_submissions
 
 EPOCHS = 2
@@ -225,13 +228,25 @@ def test_starter_has_not_started(bench):
     assert not graded.trainings
 
 
-def test_packed_solution_gets_full_points_with_its_trainings(tmp_path):
-    """The command on the zipped solution, trainings included: full points in every part, exit code 0."""
+WHOLE = """
+import json, sys
+from grader.__main__ import main
+code = main(sys.argv[1:])
+print(json.dumps([code, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def test_packed_solution_gets_full_points_and_is_never_imported(tmp_path):
+    """A whole grading, trainings included: full points in every part, and neither torch nor a submission imported."""
     assert grader("pack", ROOT / "reference", "--output", tmp_path / "group_1.zip").returncode == 0
     # Two trainings beside other tests: on a busy machine they take as long as they take.
-    result = grader(tmp_path / "group_1.zip", "--output", tmp_path / "out", "--smoke-seconds", "900", timeout=2000)
-    assert result.returncode == 0, result.stdout + result.stderr
+    arguments = [tmp_path / "group_1.zip", "--output", tmp_path / "out", "--smoke-seconds", "900"]
+    command = [sys.executable, "-c", WHOLE, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=True)
+    code, modules = json.loads(result.stdout.splitlines()[-1])
+    assert code == 0, result.stdout
+    assert {"torch", "torchvision", "dlvc", "reference", "student"}.isdisjoint(modules)
     sheet = only_gradesheet(tmp_path / "out")
-    assert {part.id: part.points.earned == part.points.possible for part in sheet.parts}.values() == {True}
+    assert {part.points.earned == part.points.possible for part in sheet.parts} == {True}
     assert {"smoke", "trainer", "fcn", "pretraining"} <= {part.id for part in sheet.parts}
     assert [training.verdict for training in sheet.trainings] == [V.AS_REFERENCE] * len(PLANS)
