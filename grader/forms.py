@@ -15,6 +15,7 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 
 from grader.answering import EXACT, Array, Arrays
 from grader.scripts.record import Run
+from grader.scripts.record import problem_of as run_problem
 from grader.training import Labels, Training, problem_of
 
 
@@ -170,6 +171,6 @@ FORMS = {
     "handin_report": Form(Report),
     "trainer_run": Form(Training, problem=problem_of),
     "trainer_script_labels": Form(Labels),
-    "scripts_run": Form(Run),
+    "scripts_run": Form(Run, problem=run_problem),
     "smoke_predict": Form(Array, problem=_no_classes),
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 SCHEMA_VERSION: Final = "1"
 
@@ -150,7 +150,7 @@ class Series(NamedTuple):
     """One metric of one run: `values[i]` was measured in epoch `steps[i]`; steps strictly increase."""
 
     steps: tuple[int, ...]
-    values: tuple[float, ...]
+    values: tuple[FiniteFloat, ...]
 
 
 @dataclass(frozen=True, slots=True)

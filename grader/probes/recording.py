@@ -112,7 +112,8 @@ class Recorder:
     def _see_loss(self, name: str, *positional: Any, **named: Any) -> None:
         given = named | dict(zip(LOSS_PARAMETERS, positional, strict=False))
         scores, target, ignored = given["input"], given["target"], given.get("ignore_index", -100)
-        if len(self._losses) == MOST:
+        training = scores.requires_grad
+        if sum(loss["training"] is training for loss in self._losses) == MOST:
             return
         integral, (images, pixels) = not target.is_floating_point(), self._size
         by_image = target.reshape(images, -1) if integral and target.numel() == pixels else ()
@@ -120,7 +121,8 @@ class Recorder:
             {
                 "function": name,
                 "classes": scores.shape[1] if scores.ndim > 1 else 1,
-                "training": scores.requires_grad,
+                "training": training,
+                "step": len(self._steps),
                 "ignored": int(ignored),
                 "integral": integral,
                 "labels": target.unique().tolist()[:MOST] if integral else [],
@@ -147,7 +149,7 @@ class Recorder:
             self._forwards.append(
                 {
                     "training": module.training and torch.is_grad_enabled(),
-                    "evaluation": not module.training,
+                    "evaluation": not any(_changes_with_mode(each) for each in module.modules() if each.training),
                     "shape": list(images.shape),
                     "means": images.float().mean(dim=(2, 3)).tolist(),
                 }
@@ -197,6 +199,11 @@ class Recorder:
 def _scheduler(scheduler: LRScheduler) -> dict[str, Any]:
     gamma = getattr(scheduler, "gamma", None)
     return {"kind": type(scheduler).__name__, "gamma": float(gamma) if isinstance(gamma, (int, float)) else None}
+
+
+def _changes_with_mode(module: nn.Module) -> bool:
+    """Whether training mode makes a difference to a layer."""
+    return isinstance(module, (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd))
 
 
 def _images(inputs: tuple[Any, ...]) -> bool:

@@ -120,7 +120,7 @@ def _results(output: Path, *, keep: bool) -> dict[str, Any]:
     found = sorted(path for path in output.rglob("*") if path.is_file())[:MOST_FILES]
     weights = [path for path in found if path.suffix in WEIGHTS]
     history = next((path for path in found if path.name == "history.csv"), None)
-    last = max(weights, key=lambda path: "last" in path.name, default=None)
+    last = max(weights, key=lambda path: (path.name.endswith("_model_last.pth"), "last" in path.name), default=None)
     kept = last if keep else None
     return {
         "files": [path.relative_to(output).as_posix() for path in found],

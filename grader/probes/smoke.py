@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from grader.probes.recording import state_of
+from grader.probes.segformer import reorder
 from grader.worker.answers import WrongAnswer
 from grader.worker.names import bare
 
@@ -16,7 +17,9 @@ BATCH = 40
 AUXILIARY = "aux_classifier."
 
 
-def predict(network: str, classes: int, weights: torch.Tensor, images: torch.Tensor, threads: int) -> torch.Tensor:
+def predict(
+    network: str, classes: int, weights: torch.Tensor, images: torch.Tensor, order: list[int], threads: int
+) -> torch.Tensor:
     """The class of each pixel (n, h, w), uint8.
 
     Args:
@@ -24,11 +27,14 @@ def predict(network: str, classes: int, weights: torch.Tensor, images: torch.Ten
         classes: how many it tells apart.
         weights: the bytes (k,) of a file that `torch.save` wrote.
         images: (n, h, w, 3) of 0..255; they are normalised as the scripts do it.
+        order: of SegFormer's levels, as `segformer.reorder` takes it.
         threads: how many torch may use.
     """
     torch.set_num_threads(threads)
     net = _network(network, classes)
     _load(net, weights)
+    if network == "segformer":
+        reorder(net.decoder.linear_fuse.weight, order)  # type: ignore[union-attr,arg-type]
     cli: Any = import_module("dlvc.cli")
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (cli.IMAGENET_MEAN, cli.IMAGENET_STD))
     found = []

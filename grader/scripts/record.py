@@ -54,12 +54,13 @@ class Loss(Answer):
     """A call of a loss: the labels that it was given, and of its images' pixels how many it counted.
 
     Labels are known by image unless some pixels were taken out before; `counted` are those that are not `ignored`.
-    Its mean `value` is None if it raised.
+    Its mean `value` is None if it raised; `step` says how many steps were taken before.
     """
 
     function: str
     classes: int
     training: bool
+    step: int
     ignored: int
     integral: bool
     labels: list[int]
@@ -127,6 +128,21 @@ class Run(Answer):
     kept: InstanceOf[np.ndarray] | None
 
     @property
+    def last(self) -> np.ndarray | None:
+        """The bytes of the last model, None where only others were saved."""
+        return self.kept if "last" in (self.kept_name or "").rpartition("/")[2] else None
+
+    @property
     def ended(self) -> bool:
         """Whether the script came to its own end, and a good one."""
         return self.status == 0 and not self.stopped
+
+
+def problem_of(run: Run, _arguments: dict[str, Any]) -> str | None:
+    """Say what in a record does not fit together, so that no check has to look."""
+    for forward in run.forwards:
+        if len(forward.shape) != 4 or len(forward.means) != forward.shape[0] or any(len(m) != 3 for m in forward.means):
+            return "images that do not fit their shape"
+    if (run.kept is None) != (run.kept_name is None) or run.kept_name not in {None, *run.checkpoints}:
+        return "a file that is not among the saved ones"
+    return None

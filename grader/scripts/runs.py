@@ -243,7 +243,7 @@ def expect_schedule(made: Made) -> None:
     factor = scheduler.gamma if known else _factor(made.run.steps)
     if factor is None:
         raise NotScored(f"{scheduler.kind} was made and never stepped, so nobody can tell what a step does.")
-    if abs(factor - GAMMA) > ROUNDING:
+    if not abs(factor - GAMMA) <= ROUNDING:
         found = f"{scheduler.kind}, a step multiplies the rate by {factor:.6g}"
         fail("The scheduler is another one.", expected=f"ExponentialLR with gamma={GAMMA:g}", found=found)
 
@@ -251,6 +251,6 @@ def expect_schedule(made: Made) -> None:
 def _factor(steps: list[Step]) -> float | None:
     """By what one step of the first scheduler multiplies the learning rate, None where that was never seen."""
     for early, late in pairwise(steps):
-        if early.epochs and late.epochs and late.epochs[0] > early.epochs[0] and early.rates[0] > 0:
+        if early.epochs and late.epochs and late.epochs[0] > early.epochs[0] and min(early.rates[0], late.rates[0]) > 0:
             return float((late.rates[0] / early.rates[0]) ** (1 / (late.epochs[0] - early.epochs[0])))
     return None

@@ -16,19 +16,19 @@ from grader.curves import METRICS, combined
 from grader.doctor.host import usable_cores
 from grader.errors import GraderFault
 from grader.intake import take_in
+from grader.levels import ORDER
 from grader.lookalikes.making import VERSION
 from grader.records import Band, Isolation, Record, Run, Series
 from grader.reports.writing import write_atomically
 from grader.sandbox import Limits, Worker
 from grader.scripts.runs import make
-from grader.smoke.pictures import CLASSES, unseen
+from grader.smoke.pictures import CLASSES, draw_unseen
 from grader.smoke.plans import PLANS, Plan
-from grader.smoke.results import predicted, read_run
+from grader.smoke.results import EVALUATION_SECONDS, predicted, read_run
 from grader.smoke.unseen import class_iou, confusion, miou, rounded
 
 BANDS_FILE: Final = Path(__file__).parents[1] / "data" / "smoke_bands.json"
 COMMAND: Final = "python -m grader bands --seeds {seeds}"
-DIGITS = 6
 SLACK = 0.05  # of mIoU: a quarter of what a minute of training gains over one class for every pixel
 
 
@@ -59,7 +59,7 @@ class Measurements(Record):
         runs = [one.run for one in self.trainings]
         return Band(seeds=len(runs), low=combined(runs, min), median=combined(runs, median), high=combined(runs, max))
 
-    def unseen(self) -> tuple[float, float, float]:
+    def miou_range(self) -> tuple[float, float, float]:
         """The lowest, the median and the highest mIoU on unseen pictures."""
         values = [one.unseen for one in self.trainings]
         return min(values), median(values), max(values)
@@ -75,7 +75,7 @@ class Measurements(Record):
         standard deviations, so this is four to five below the median. Seeds are not all that may differ, so it is
         never less than `SLACK`.
         """
-        low, _, high = self.unseen()
+        low, _, high = self.miou_range()
         return low - max(SLACK, high - low)
 
     def largest_gap(self) -> float:
@@ -149,14 +149,15 @@ def write_bands(bands: Bands, path: Path = BANDS_FILE) -> None:
 def _measured(worker: Worker, plan: Plan, seed: int, say: Callable[[str], None]) -> Measured:
     trainer, evaluator, began = Subject(worker, seed), Subject(worker, seed), time.monotonic()
     try:
+        evaluator.allow(EVALUATION_SECONDS)
         made = make(trainer, plan.command(seed))
         made.expect_end()
         trainer.close()
         run = read_run(made.run.history, plan.name, plan.epochs)
         assert run is not None
         assert made.run.kept is not None
-        pictures = unseen(np.random.default_rng(seed))
-        counts = confusion(pictures.classes, predicted(evaluator, plan, made.run.kept, pictures.images))
+        pictures = draw_unseen(np.random.default_rng(seed))
+        counts = confusion(pictures.classes, predicted(evaluator, plan, made.run.kept, pictures.images, ORDER))
     finally:
         trainer.close()
         evaluator.close()
@@ -165,7 +166,7 @@ def _measured(worker: Worker, plan: Plan, seed: int, say: Callable[[str], None])
     return Measured(
         seed=seed,
         run=Run(run.name, **short),
-        unseen=round(miou(counts), DIGITS),
+        unseen=rounded([miou(counts)])[0],
         class_iou=rounded(class_iou(counts)),
     )
 

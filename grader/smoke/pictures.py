@@ -46,7 +46,7 @@ def validation(trainval: int, val: int) -> Labelled:
     return labelled(_drawn(trainval, val)[trainval:])
 
 
-def unseen(rng: np.random.Generator) -> Labelled:
+def draw_unseen(rng: np.random.Generator) -> Labelled:
     """Pictures that no training has seen."""
     return labelled([draw_pet(rng, BREEDS[number % len(BREEDS)]) for number in range(UNSEEN)])
 

@@ -1,13 +1,13 @@
 """Which smoke trainings there are."""
 
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from grader.scripts.data import PET_ROOT
 from grader.scripts.runs import Command
-from grader.smoke.pictures import training_files
+from grader.smoke.pictures import SIZE, training_files
 
-SIZE: Final = 64
 Network = Literal["segformer", "fcn"]
 
 
@@ -34,6 +34,11 @@ class Plan:
     flags: tuple[str, ...]
     published: str
     images: tuple[int, int] = (160, 80)
+
+    @property
+    def steps(self) -> int:
+        """How many steps the training takes."""
+        return self.epochs * math.ceil(self.images[0] / self.batch_size)
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -1,52 +1,61 @@
 """What a run of a script left, read: its curves, its learning rates, and what its weights predict."""
 
+import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from grader.checking import Subject
-from grader.curves import run_of_history
+from grader.curves import METRICS, run_of_history
 from grader.records import Run, Series
-from grader.scripts.record import Run as Record
+from grader.scripts.record import Run as Noted
 from grader.scripts.runs import TRAINING_THREADS
 from grader.smoke.pictures import CLASSES, Pixels
 from grader.smoke.plans import Plan
 
-EVALUATION_SECONDS = 60
+EVALUATION_SECONDS = 120
+CELLS = ("epoch", *METRICS)
 
 
 def read_run(rows: Sequence[Sequence[str]] | None, name: str, epochs: int) -> Run | None:
     """The curves in the cells of a `history.csv`, up to the first row with a NaN or the like.
 
-    None of what is no such file, or tells of epochs that nobody asked for.
+    Epochs that are counted from 1 are counted from 0 here. None of what is no such file, or tells of epochs that nobody
+    asked for.
     """
-    rows = rows or []
-    broken = (number for number, row in enumerate(rows[1:], 1) if not all(map(_is_finite, row)))
+    header, *body = rows or [[]]
+    epoch_rows = [dict(zip(map(str.strip, header), row, strict=False)) for row in body]
+    broken = next((number for number, row in enumerate(epoch_rows) if not _is_finite(row)), len(body))
+    kept = [[row.get(cell, "").strip() for cell in CELLS] for row in epoch_rows[:broken]]
+    if [row[0] for row in kept] == [str(number) for number in range(1, epochs + 1)]:
+        kept = [[str(number), *row[1:]] for number, row in enumerate(kept)]
     try:
-        run = run_of_history(rows[: next(broken, len(rows))], name, "history.csv")
-    except ValueError:
+        run = run_of_history([CELLS, *kept], name, "history.csv")
+    except (ValueError, csv.Error):
         return None
-    return run if run.train_loss.steps[-1] < epochs and run.val_loss.steps[-1] < epochs else None
+    return run if all(getattr(run, metric).steps[-1] < epochs for metric in METRICS) else None
 
 
-def _is_finite(cell: str) -> bool:
+def _is_finite(row: Mapping[str, str]) -> bool:
+    """Whether all that is a number of a curve is a finite one."""
     try:
-        return not cell.strip() or math.isfinite(float(cell))
+        return all(math.isfinite(float(row[cell])) for cell in CELLS if row.get(cell, "").strip())
     except ValueError:
         return False
 
 
-def learning_rates(record: Record, epochs: int) -> Series | None:
-    """The learning rate at the first step of each epoch, None where the steps do not share out among them."""
-    steps, rest = divmod(len(record.steps), epochs)
-    if not steps or rest:
+def learning_rates(noted: Noted, plan: Plan) -> Series | None:
+    """The learning rate at the first step of each epoch, None where that cannot be told."""
+    steps, rest = divmod(len(noted.steps), plan.epochs)
+    if not noted.ended or rest or not 0 < steps <= plan.steps / plan.epochs:
         return None
-    return Series(tuple(range(epochs)), tuple(record.steps[epoch * steps].rates[0] for epoch in range(epochs)))
+    rates = [noted.steps[epoch * steps].rates[0] for epoch in range(plan.epochs)]
+    return Series(tuple(range(plan.epochs)), tuple(rates)) if all(map(math.isfinite, rates)) else None
 
 
-def predicted(evaluator: Subject, plan: Plan, weights: Any, images: Pixels) -> Pixels:
+def predicted(evaluator: Subject, plan: Plan, weights: Any, images: Pixels, order: list[int]) -> Pixels:
     """What the solution's network predicts with these weights.
 
     Args:
@@ -54,12 +63,17 @@ def predicted(evaluator: Subject, plan: Plan, weights: Any, images: Pixels) -> P
         plan: tells the network.
         weights: the bytes of the file.
         images: (n, 64, 64, 3).
+        order: of SegFormer's levels.
 
     Raises:
         CheckFailed: the file cannot be read, or holds the weights of another network.
     """
-    evaluator.allow(EVALUATION_SECONDS)
     found: Pixels = evaluator.smoke_predict(
-        network=plan.name, classes=len(CLASSES), weights=np.asarray(weights), images=images, threads=TRAINING_THREADS
+        network=plan.name,
+        classes=len(CLASSES),
+        weights=np.asarray(weights),
+        images=images,
+        order=order,
+        threads=TRAINING_THREADS,
     )
     return found

@@ -1,22 +1,33 @@
 """One smoke training of a submission, put together: its curves, its weights on unseen pictures, and the verdict."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from grader.checking import CheckFailed, Subject, Tolerance
-from grader.records import Finding, SmokeTraining, Unseen
+from grader.checking import CheckFailed, NotScored, Subject, Tolerance
+from grader.levels import ORDER, ORDERS
+from grader.records import Finding, Run, SmokeTraining, TrainingVerdict, Unseen
+from grader.sandbox import WorkerLost
 from grader.scripts.runs import Made
 from grader.smoke.bands import Measurements
 from grader.smoke.judging import Judgement, judge
-from grader.smoke.pictures import CLASSES, Labelled, Pixels, unseen, validation
+from grader.smoke.pictures import CLASSES, Labelled, Pixels, draw_unseen, validation
 from grader.smoke.plans import Plan
-from grader.smoke.results import learning_rates, predicted, read_run
+from grader.smoke.results import EVALUATION_SECONDS, learning_rates, predicted, read_run
 from grader.smoke.unseen import Counts, class_iou, confusion, miou, rounded, samples
 
 CONTRADICTION = Tolerance(
     0.005, 0, "the same weights by another implementation: near ties, a pixel in a thousand, go to another class"
 )
+
+
+class Evaluated(NamedTuple):
+    """What the last model of a run makes of the validation pictures, and of unseen ones."""
+
+    validated: float
+    counts: Counts
+    guesses: Pixels
 
 
 @dataclass(frozen=True)
@@ -28,7 +39,8 @@ class Trained:
         judgement: the verdict.
         told: what reports show.
         enough: the mIoU on unseen pictures that is as good as the solution's.
-        validated: the mIoU of the last model on the validation pictures, None where none was saved.
+        validated: the mIoU of the last model on the validation pictures, None where it could not be evaluated.
+        obstacle: why not, if its file is to blame.
     """
 
     made: Made
@@ -36,26 +48,24 @@ class Trained:
     told: SmokeTraining
     enough: float
     validated: float | None
+    obstacle: Exception | None
 
 
 def put_together(
     plan: Plan, made: Made, evaluator: Subject, measurements: Measurements, rng: np.random.Generator
 ) -> Trained:
-    """Evaluate the weights of a run on the validation pictures and on unseen ones, and judge it.
-
-    Raises:
-        CheckFailed: the weights cannot be read, or are another network's.
-    """
-    record, run = made.run, read_run(made.run.history, plan.name, plan.epochs)
-    secret, known = unseen(rng), validation(*plan.images)
-    counts, validated, shown = None, None, None
-    if record.kept is not None and "last" in (record.kept_name or ""):
-        images = np.concatenate([secret.images, known.images])
-        guesses = predicted(evaluator, plan, record.kept, images)
-        ours, theirs = guesses[: len(secret.images)], guesses[len(secret.images) :]
-        counts, validated = confusion(secret.classes, ours), miou(confusion(known.classes, theirs))
-        shown = _shown(secret, ours, counts, measurements)
-    judgement = judge(record, run, counts, measurements)
+    """Evaluate the weights of a run on the validation pictures and on unseen ones, and judge it."""
+    noted, run = made.run, read_run(made.run.history, plan.name, plan.epochs)
+    secret, evaluated, obstacle = draw_unseen(rng), None, None
+    if noted.last is not None:
+        try:
+            evaluated = _evaluate(plan, noted.last, run, evaluator, secret, measurements.enough())
+        except (CheckFailed, NotScored, WorkerLost) as error:
+            obstacle = _blamed(error)
+    counts = evaluated.counts if evaluated else None
+    judgement = judge(plan, noted, run, counts, measurements)
+    if obstacle is not None:
+        judgement = Judgement(TrainingVerdict.BROKE_OFF, str(obstacle))
     told = SmokeTraining(
         name=plan.name,
         title=plan.title,
@@ -66,25 +76,62 @@ def put_together(
         run=run,
         band=measurements.band(),
         published=plan.published,
-        rates=learning_rates(record, plan.epochs),
-        unseen=shown,
+        rates=learning_rates(noted, plan),
+        unseen=_shown(secret, evaluated, measurements) if evaluated else None,
     )
-    return Trained(made, judgement, told, measurements.enough(), validated)
+    return Trained(made, judgement, told, measurements.enough(), evaluated.validated if evaluated else None, obstacle)
 
 
-def _shown(secret: Labelled, guesses: Pixels, counts: Counts, measurements: Measurements) -> Unseen:
-    low, median, high = measurements.unseen()
+def _blamed(error: CheckFailed | NotScored | WorkerLost) -> Exception:
+    """What came of a file that could not be evaluated; a slow host is nobody's fault."""
+    message = f"The saved weights could not be evaluated. {error}"
+    if isinstance(error, CheckFailed):
+        return CheckFailed(error.finding.model_copy(update={"message": message}))
+    if isinstance(error, WorkerLost) and error.kind != "time":
+        return CheckFailed(Finding(message=message))
+    return NotScored(message)
+
+
+def _evaluate(
+    plan: Plan, weights: np.ndarray, run: Run | None, evaluator: Subject, secret: Labelled, enough: float
+) -> Evaluated:
+    """Evaluate weights, with the levels of a SegFormer in the order that they were trained in.
+
+    That order is the first that gives what the history tells (without a history: is good enough), else the best one.
+    """
+    evaluator.allow(EVALUATION_SECONDS)
+    known = validation(*plan.images)
+    told = run.val_miou.values[-1] if run is not None else None
+    best, validated = ORDER, -1.0
+    for order in ORDERS if plan.name == "segformer" else [ORDER]:
+        score = miou(confusion(known.classes, predicted(evaluator, plan, weights, known.images, order)))
+        if score > validated:
+            best, validated = order, score
+        if score >= enough if told is None else abs(score - told) <= allowed(told):
+            break
+    guesses = predicted(evaluator, plan, weights, secret.images, best)
+    return Evaluated(validated, confusion(secret.classes, guesses), guesses)
+
+
+def allowed(told: float) -> float:
+    """How far the validation mIoU of a history may be off: that, and what its last digit was rounded by."""
+    digits = len(repr(told).partition(".")[2])
+    return CONTRADICTION.absolute + 0.5 * 10.0 ** -max(digits, 2)
+
+
+def _shown(secret: Labelled, evaluated: Evaluated, measurements: Measurements) -> Unseen:
+    low, median, high = measurements.miou_range()
     return Unseen(
         images=len(secret.images),
-        miou=miou(counts),
+        miou=miou(evaluated.counts),
         low=low,
         median=median,
         high=high,
         classes=CLASSES,
-        class_iou=rounded(class_iou(counts)),
+        class_iou=rounded(class_iou(evaluated.counts)),
         median_class_iou=measurements.median_class_iou(),
-        confusion=tuple(tuple(int(count) for count in row) for row in counts),
-        samples=samples(secret, guesses),
+        confusion=tuple(tuple(int(count) for count in row) for row in evaluated.counts),
+        samples=samples(secret, evaluated.guesses),
     )
 
 
@@ -95,10 +142,10 @@ def compare_with_history(trained: Trained) -> bool:
         CheckFailed: they contradict each other.
     """
     run, epochs = trained.told.run, trained.told.epochs
-    if run is None or trained.validated is None or run.val_miou.steps[-1:] != (epochs - 1,):
+    if run is None or trained.validated is None or run.val_miou.steps[-1] != epochs - 1:
         return False
     told = run.val_miou.values[-1]
-    if abs(told - trained.validated) <= CONTRADICTION.absolute:
+    if abs(told - trained.validated) <= allowed(told):
         return True
     found = f"{told:.4f} in history.csv, {trained.validated:.4f} by the saved model"
     raise CheckFailed(

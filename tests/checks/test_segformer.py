@@ -4,13 +4,14 @@ Both workers draw the same strong weights from a seed, so layers that are equal 
 judged by itself; the whole network is only judged when its pieces are right, so that no mistake costs twice.
 """
 
-from itertools import permutations, product
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grader.checking import Subject, Tolerance, expect_close, fail
+from grader.levels import ORDER, ORDERS
 
 FORWARD = Tolerance(1e-4, 1e-4, "float32 in another order of summation: off by about 1e-6 of the largest value")
 BACKWARD = Tolerance(
@@ -18,9 +19,6 @@ BACKWARD = Tolerance(
 )
 
 SEEDS = 1 << 31
-ORDER = [0, 1, 2, 3]
-# The contract's order of levels first, then its reverse, which is the other one that people choose.
-ORDERS = sorted(map(list, permutations(ORDER)), key=lambda order: (order != ORDER, order != ORDER[::-1]))
 CUT_OFF = "The output is right, but no gradient reaches {what}: its branch is cut off, by detach(), .data or no_grad()."
 DIMENSION = 16
 SAMPLES = 128

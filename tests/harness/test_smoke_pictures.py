@@ -14,7 +14,7 @@ from torchmetrics.classification import MulticlassJaccardIndex
 
 from grader.lookalikes import Counts, make_lookalikes
 from grader.scripts.data import PET_ROOT
-from grader.smoke.pictures import CLASSES, Labelled, training_files, unseen, validation
+from grader.smoke.pictures import CLASSES, Labelled, draw_unseen, training_files, validation
 from grader.smoke.unseen import best_constant, best_renaming, class_iou, confusion, miou, samples
 from reference.dlvc.cli import open_data
 
@@ -53,7 +53,7 @@ def test_validation_is_what_the_network_of_a_script_gets(root):
 
 def test_unseen_pictures_are_of_their_seed():
     """The same seed gives the same pictures, another one others, and none of them is trained or validated on."""
-    one, again, other = (unseen(np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, again, other = (draw_unseen(np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(one.images, again.images)
     assert not np.array_equal(one.images, other.images)
     assert set(np.unique(one.classes)) == {0, 1, 2}
@@ -89,7 +89,7 @@ def test_renaming_is_found():
 def test_samples_go_from_worst_to_best():
     """Samples hold the pictures and the predictions themselves, in the order of their mIoU."""
     rng = np.random.default_rng(1)
-    pictures = Labelled(*(drawn[:7] for drawn in unseen(rng)))
+    pictures = Labelled(*(drawn[:7] for drawn in draw_unseen(rng)))
     predicted = pictures.classes.copy()
     for number, guess in enumerate(predicted):
         guess[:, : 8 * number] = 0

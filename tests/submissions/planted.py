@@ -84,6 +84,13 @@ class Planted:
         return FOLDER / ("wrong" if self.fails else "right") / f"{self.name}.patch"
 
     @property
+    def changes(self) -> list[str]:
+        """The files that its patch changes."""
+        if not self.patch.exists():
+            return []
+        return re.findall(r"^\+\+\+ b/(\S+)", self.patch.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The parts that it could fail, by what it changes; none stands for all."""
         if (
@@ -92,8 +99,10 @@ class Planted:
             return judged
         if not self.patch.exists() or hasattr(oddities, self.name):
             return ()
-        changed = re.findall(r"^\+\+\+ b/(\S+)", self.patch.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        parts = [next((parts for start, parts in PARTS.items() if name.startswith(start)), None) for name in changed]
+        found = (
+            next((parts for start, parts in PARTS.items() if name.startswith(start)), None) for name in self.changes
+        )
+        parts = list(found)
         if None in parts:
             return ()
         more = ("fcn", "pretraining") if self.name in SEEN_BY_SCRIPTS else ()
