@@ -105,5 +105,5 @@ def test_a_rubric_of_some_parts_keeps_their_checks_and_order() -> None:
     assert [check.id for check in some.checks] == [
         check.id for check in RUBRIC.checks if check.part in ("metrics", "handin")
     ]
-    with pytest.raises(UsageError, match="metrics, trainer, fcn, segformer, pretraining, handin"):
+    with pytest.raises(UsageError, match="metrics, trainer, fcn, segformer, pretraining, smoke, handin"):
         RUBRIC.only(["bonus"])

@@ -182,8 +182,7 @@ def test_run_that_stops_says_so(execute):
             print("went on")
     """,
         plain=True,
-        seconds=0,
-        threads=1,
+        stop=True,
     )
     assert (made.run.stopped, made.run.ended, len(made.run.steps)) == (True, False, 1)
     assert "went on" not in made.said
