@@ -115,14 +115,18 @@ def read_runs(lines: Iterable[str], source: str) -> dict[str, Run]:
     return {name: _assemble(name, metrics, source) for name, metrics in table.items()}
 
 
-def run_of_history(rows: Iterable[Sequence[str]], name: str, source: str) -> Run:
-    """Make a run of the cells of a script's `history.csv`, whose columns are `epoch` and the metrics.
+def history_epochs(rows: Iterable[Sequence[str]]) -> list[dict[str, str]]:
+    """Return the cells of a script's `history.csv` epoch by epoch, by the names of its columns."""
+    header, *body = [[cell.strip() for cell in row] for row in rows] or [[]]
+    return [dict(zip(header, row, strict=False)) for row in body]
+
+
+def run_of_history(epochs: Iterable[Mapping[str, str]], name: str, source: str) -> Run:
+    """Make a run of the epochs of a `history.csv`, whose columns are `epoch` and the metrics.
 
     Raises:
         ValueError: it holds no epoch, or what is no loss or mIoU; the message says where.
     """
-    header, *body = ([cell.strip() for cell in row] for row in rows) if rows else [[]]
-    epochs = [dict(zip(header, row, strict=False)) for row in body]
     lines = [
         f"{name},{metric},{row.get('epoch')},{row[metric]}" for row in epochs for metric in METRICS if row.get(metric)
     ]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from grader.curves import PALETTE, Look, combined, curve_figure, shade
 from grader.experiments import Experiment
-from grader.records import Run, Series
+from grader.records import Run
 
 FAINT: Final = 0.35  # of the published curves, which lie behind ours in the same colour
 
@@ -80,11 +80,9 @@ def _shade_range(figure: Figure, runs: Sequence[Run], color: str) -> None:
     """Shade what the validation curves of several seeds span."""
     if len(runs) == 1:
         return
+    low, high = combined(runs, min), combined(runs, max)
     for axes, metric in zip(figure.axes, ("val_loss", "val_miou"), strict=True):
-        of_seeds: list[Series] = [getattr(run, metric) for run in runs]
-        values = list(zip(*(each.values for each in of_seeds), strict=True))
-        steps = of_seeds[0].steps
-        shade(axes, Series(steps, tuple(map(min, values))), Series(steps, tuple(map(max, values))), color)
+        shade(axes, getattr(low, metric), getattr(high, metric), color)
 
 
 def _png(figure: Figure) -> bytes:

@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from grader.curves import run_of_history
+from grader.curves import history_epochs, run_of_history
 from grader.doctor.host import usable_cores
 from grader.errors import UsageError
 from grader.experiments import LAST_MODEL, Experiment
@@ -30,11 +30,10 @@ from grader.records import Run
 from grader.reports.writing import write_atomically
 from grader.reproduction.sources import Source
 from grader.sandbox.processes import kill_tree
+from grader.sandbox.tiers import PATIENT
 
 FINISHED, HISTORY, LOG = "finished.json", "history.csv", "log.txt"
 LOOK_SECONDS: Final = 0.3
-# Threads that wait for others sleep: spinning ones slow a training down threefold where other programs run.
-PATIENT: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 MOST_LOADERS: Final = 8  # more processes do not load 64 x 64 pixels any faster: the disk or the GPU is what waits
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -257,4 +256,4 @@ def read_history(path: Path, name: str) -> Run:
         OSError: it cannot be read.
     """
     with path.open(encoding="utf-8", newline="") as file:
-        return run_of_history(csv.reader(file), name, source=path.name)
+        return run_of_history(history_epochs(csv.reader(file)), name, source=path.name)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from grader.checking import Subject
-from grader.curves import METRICS, run_of_history
+from grader.curves import METRICS, history_epochs, run_of_history
 from grader.records import Run, Series
 from grader.scripts.record import Run as Noted
 from grader.scripts.runs import TRAINING_THREADS
@@ -25,14 +25,12 @@ def read_run(rows: Sequence[Sequence[str]] | None, name: str, epochs: int) -> Ru
     Epochs that are counted from 1 are counted from 0 here. None of what is no such file, or tells of epochs that nobody
     asked for.
     """
-    header, *body = rows or [[]]
-    epoch_rows = [dict(zip(map(str.strip, header), row, strict=False)) for row in body]
-    broken = next((number for number, row in enumerate(epoch_rows) if not _is_finite(row)), len(body))
-    kept = [[row.get(cell, "").strip() for cell in CELLS] for row in epoch_rows[:broken]]
-    if [row[0] for row in kept] == [str(number) for number in range(1, epochs + 1)]:
-        kept = [[str(number), *row[1:]] for number, row in enumerate(kept)]
+    told = history_epochs(rows or [])
+    kept = told[: next((number for number, row in enumerate(told) if not _is_finite(row)), len(told))]
+    if [row.get("epoch") for row in kept] == [str(number) for number in range(1, epochs + 1)]:
+        kept = [row | {"epoch": str(number)} for number, row in enumerate(kept)]
     try:
-        run = run_of_history([CELLS, *kept], name, "history.csv")
+        run = run_of_history(kept, name, "history.csv")
     except (ValueError, csv.Error):
         return None
     return run if all(getattr(run, metric).steps[-1] < epochs for metric in METRICS) else None
