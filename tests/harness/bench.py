@@ -1,8 +1,8 @@
 """Grading one submission after another with the same two workers, whose start takes longer than the checks."""
 
 import shutil
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from grader.intake import take_in
-from grader.pipeline import CHECKS, TRAININGS
+from grader.pipeline import CHECKS, TRAININGS, work_folder
 from grader.plugin import GraderPlugin, check_id, run_checks
 from grader.records import Flag, Isolation, Outcome, Points, SmokeTraining
 from grader.rubric import Rubric, load_rubric
-from grader.sandbox import Limits, Worker
+from grader.sandbox import Limits, Worker, choose_isolation
 from grader.sandbox.tiers import python_folders
 from grader.scoring import score, total
 from grader.worker.cleaning import remove
@@ -25,6 +25,8 @@ SEED = 1
 # Smoke trainings take a minute each, and have tests of their own.
 RUBRIC = load_rubric().without(TRAININGS)
 WRITABLE = ("tmp", "dev/shm")
+# What submissions import anyway, so that no check pays for it.
+PRELOADED = ("matplotlib.pyplot", "pypdf", "torchvision.transforms.v2")
 
 
 class Graded(NamedTuple):
@@ -77,13 +79,16 @@ class Bench:
         )
         self._answers: dict[bytes, Any] = {}
 
-    def grade(self, source: Path, checks: Iterable[str] | None = None, seconds: float | None = None) -> Graded:
+    def grade(
+        self, source: Path, checks: Iterable[str] | None = None, seconds: float | None = None, seed: int = SEED
+    ) -> Graded:
         """Take a submission in and run checks on it, all of the rubric's unless some are named.
 
         Args:
             source: a folder or a zip.
             checks: ids; what they require has to be among them.
             seconds: a time limit for calls and checks that differs from the bench's.
+            seed: of everything random in the checks.
         """
         submission = take_in(source, self._fresh)
         for old in self._tree.iterdir():
@@ -95,7 +100,7 @@ class Bench:
         times = {} if seconds is None else {"call_seconds": seconds, "check_seconds": seconds}
         self._student.limits = self._limits.model_copy(update=times)
         rubric = _only(checks)
-        plugin = SomeChecks(rubric, submission, self._student, self._reference, SEED, lambda _: None, self._answers)
+        plugin = SomeChecks(rubric, submission, self._student, self._reference, seed, lambda _: None, self._answers)
         run_checks(plugin, CHECKS)
         assert files_of(self._tree) == before, "the submission was changed"
         items, _ = score(rubric, plugin.outcomes)
@@ -122,6 +127,14 @@ class Bench:
                 found = [path for name in WRITABLE for path in (seen / name).iterdir()]
                 left += [str(path) for path in found if not _leads_to_python(path.relative_to(seen))]
         return left
+
+
+@contextmanager
+def open_bench() -> Iterator[Bench]:
+    """A bench of the strongest tier that works here, with the limits of a real grading."""
+    with ExitStack() as stack:
+        tier, _ = choose_isolation(None, own_folder=True)
+        yield Bench(stack.enter_context(work_folder()), stack, tier, Limits(), PRELOADED)
 
 
 def _only(checks: Iterable[str] | None) -> Rubric:

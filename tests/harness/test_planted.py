@@ -1,15 +1,12 @@
 """The planted submissions judge the checks: a mistake loses exactly its own checks, an odd solution loses none."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from grader.pipeline import work_folder
-from grader.records import Outcome, Status
-from grader.sandbox import Limits, choose_isolation
-from tests.harness.bench import RUBRIC, Bench
+from grader.records import Outcome
+from tests.harness.bench import RUBRIC, Bench, open_bench
 from tests.submissions import oddities
 from tests.submissions.planted import (
     FOLDER,
@@ -22,22 +19,18 @@ from tests.submissions.planted import (
 )
 
 RIGHT, WRONG = right_submissions(), wrong_submissions()
-# What submissions import anyway, so that no check pays for it.
-PRELOADED = ("matplotlib.pyplot", "pypdf", "torchvision.transforms.v2")
 
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     """Both workers, started once."""
-    with ExitStack() as stack:
-        tier, _ = choose_isolation(None, own_folder=True)
-        yield Bench(stack.enter_context(work_folder()), stack, tier, Limits(), PRELOADED)
+    with open_bench() as opened:
+        yield opened
 
 
 def grade(bench: Bench, planted: Planted, folder: Path) -> dict[str, Outcome]:
     """Make a submission in an empty folder, and run the checks of the parts that it could fail."""
-    checks = [check.id for check in RUBRIC.checks if not planted.parts or check.part in planted.parts]
-    return bench.grade(planted.make(folder), checks).outcomes
+    return bench.grade(planted.make(folder), planted.checks(RUBRIC)).outcomes
 
 
 def names(submissions: list[Planted]) -> list[str]:
@@ -50,44 +43,23 @@ def each(submissions: list[Planted]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("planted", [pytest.param(planted, id=planted.name) for planted in submissions])
 
 
-def differences(outcomes: dict[str, Outcome], planted: Planted) -> str:
-    """Say, check by check, where the outcomes are not the planted ones; nothing when they are."""
-    expected = dict.fromkeys(outcomes, Status.PASSED)
-    expected |= dict.fromkeys(planted.unscored(RUBRIC), Status.UNSCORED)
-    expected |= dict.fromkeys(planted.fails, Status.FAILED)
-    assert expected.keys() == outcomes.keys()
-    either = planted.may_be_open(RUBRIC)
-    lines = []
-    for name, status in expected.items():
-        outcome = outcomes[name]
-        if outcome.status is not status and not (name in either and outcome.status is Status.UNSCORED):
-            lines.append(f"\n{name}: {outcome.status.value}, expected {status.value}. {told(outcome)}")
-    return "".join(lines)
-
-
-def told(outcome: Outcome) -> str:
-    """What the student reads, on one line each."""
-    shown = outcome.finding.model_dump(exclude_none=True, exclude={"hint"})
-    return "".join(f"\n    {name}: {text}" for name, text in shown.items())
-
-
 def test_reference_gets_full_points(bench):
     """The solution itself passes every check."""
-    problems = differences(bench.grade(REFERENCE).outcomes, Planted("reference"))
+    problems = Planted("reference").surprises(bench.grade(REFERENCE).outcomes, RUBRIC)
     assert not problems, problems
 
 
 @each(WRONG)
 def test_mistake_fails_exactly_its_checks(bench, planted, tmp_path):
     """A planted mistake fails the checks that are listed for it, and no other."""
-    problems = differences(grade(bench, planted, tmp_path), planted)
+    problems = planted.surprises(grade(bench, planted, tmp_path), RUBRIC)
     assert not problems, problems
 
 
 @each(RIGHT)
 def test_odd_solution_gets_full_points(bench, planted, tmp_path):
     """A correct solution written in an unexpected way passes every check."""
-    problems = differences(grade(bench, planted, tmp_path), planted)
+    problems = planted.surprises(grade(bench, planted, tmp_path), RUBRIC)
     assert not problems, problems
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import patch_ng
 
+from grader.records import Outcome, Status
 from grader.rubric import Rubric
 from tests.submissions import oddities
 
@@ -108,6 +109,24 @@ class Planted:
         more = ("fcn", "pretraining") if self.name in SEEN_BY_SCRIPTS else ()
         return ("handin", *more, *sorted({part for several in parts if several for part in several}))
 
+    def checks(self, rubric: Rubric) -> list[str]:
+        """The ids of the checks that could see what is odd about it."""
+        return [check.id for check in rubric.checks if not self.parts or check.part in self.parts]
+
+    def surprises(self, outcomes: dict[str, Outcome], rubric: Rubric) -> str:
+        """Say, check by check, where the outcomes are not the planted ones; nothing when they are."""
+        expected = dict.fromkeys(outcomes, Status.PASSED)
+        expected |= dict.fromkeys(self.unscored(rubric), Status.UNSCORED)
+        expected |= dict.fromkeys(self.fails, Status.FAILED)
+        assert expected.keys() == outcomes.keys()
+        either = self.may_be_open(rubric)
+        lines = []
+        for name, status in expected.items():
+            outcome = outcomes[name]
+            if outcome.status is not status and not (name in either and outcome.status is Status.UNSCORED):
+                lines.append(f"\n{name}: {outcome.status.value}, expected {status.value}. {_told(outcome)}")
+        return "".join(lines)
+
     def unscored(self, rubric: Rubric) -> frozenset[str]:
         """The checks that cannot be judged, since one that they require has not passed."""
         missed: set[str] = set(self.fails)
@@ -124,6 +143,12 @@ class Planted:
             if follow.intersection(check.requires):
                 follow.add(check.id)
         return frozenset(follow - self.fails)
+
+
+def _told(outcome: Outcome) -> str:
+    """What the student reads, on one line each."""
+    shown = outcome.finding.model_dump(exclude_none=True, exclude={"hint"})
+    return "".join(f"\n    {name}: {text}" for name, text in shown.items())
 
 
 def apply(patch: Path, folder: Path) -> None:
