@@ -1,6 +1,8 @@
 """The planted submissions judge the checks: a mistake loses exactly its own checks, an odd solution loses none."""
 
+import re
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -11,14 +13,19 @@ from tests.submissions import oddities
 from tests.submissions.planted import (
     FOLDER,
     REFERENCE,
+    ListRefused,
     PatchRefused,
     Planted,
     apply,
+    read_mistakes,
     right_submissions,
     wrong_submissions,
 )
 
 RIGHT, WRONG = right_submissions(), wrong_submissions()
+LONGEST = 100  # characters of what a mistake does: it ends a line of feedback that has to be taken in at a glance
+# Mistakes that fail the same checks with the same output, whatever the inputs, may share words that are true of all.
+SAME_BY_NATURE: tuple[frozenset[str], ...] = ()
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +82,85 @@ def test_every_mistake_is_listed():
     listed = set(names(WRONG))
     assert patches <= listed <= patches | set(oddities.__all__)
     assert set(oddities.__all__) == {name for name, make in vars(oddities).items() if is_oddity(name, make)}
+
+
+def test_every_mistake_says_what_it_does():
+    """Each one completes "This is what comes out when ..." in a few words, without code that could be pasted."""
+    problems = [f"{planted.name}: {problem}" for planted in WRONG for problem in problems_of(planted.what)]
+    assert not problems, problems
+
+
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        ("", "says nothing"),
+        ("FN is left out", "begins with a capital"),
+        ("the loss is a sum.", "has a full stop"),
+        ("the loss is a sum\nof losses", "is no single line"),
+        ("`labels - 1` comes twice", "has code that is more than a name"),
+        ("labels are " + "very, " * 20 + "wrong", "is too long"),
+    ],
+)
+def test_bad_words_for_a_mistake_are_noticed(what, problem):
+    """Words that a student could not read as the end of a sentence are found."""
+    assert problems_of(what) == [problem]
+
+
+def problems_of(what: str) -> list[str]:
+    """What is wrong with the words for a mistake."""
+    found = {
+        "says nothing": not what.strip(),
+        "begins with a capital": what[:1].isupper(),
+        "has a full stop": what.endswith(".") or ". " in what,
+        "is no single line": what != " ".join(what.split()),
+        "has code that is more than a name": not all(map(is_name, re.findall(r"`([^`]*)`?", what))),
+        "is too long": len(what) > LONGEST,
+    }
+    return [problem for problem, wrong in found.items() if wrong]
+
+
+def is_name(code: str) -> bool:
+    """Whether code in backquotes is a name and no more."""
+    return re.fullmatch(r"(self\.)?\w+", code) is not None
+
+
+def test_mistakes_are_told_apart_by_their_words():
+    """No two mistakes that fail the same checks are called the same, unless nothing could tell them apart."""
+    same = [
+        {one.name, other.name}
+        for one, other in combinations(WRONG, 2)
+        if one.fails == other.fails and one.what == other.what
+    ]
+    assert not [pair for pair in same if not any(pair <= alike for alike in SAME_BY_NATURE)]
+
+
+def test_hints_are_whole_sentences():
+    """The hint of a mistake stands by itself, as the hint of a check does."""
+    hints = [planted.hint for planted in WRONG if planted.hint is not None]
+    assert hints
+    for hint in hints:
+        assert hint[0].isupper()
+        assert hint[-1] in ".?"
+        assert len(hint) <= 120, hint
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ('["metrics.reset"]', r"dice: Input should be"),
+        ('{ what = "hits count twice" }', r"dice\.fails: Field required"),
+        ('{ fails = ["metrics.reset"] }', r"dice\.what: Field required"),
+        ('{ what = "", fails = ["metrics.reset"] }', r"dice\.what: String should have at least 1"),
+        ('{ what = "hits count twice", fails = [] }', r"dice\.fails: List should have at least 1"),
+        ('{ what = "hits count twice", fails = "metrics.reset" }', r"dice\.fails: Input should be a valid list"),
+        ('{ what = "hits count twice", fails = ["metrics.reset"], help = "" }', r"dice\.help: Extra inputs"),
+        ("hits count twice", r"no TOML: .*line 1"),
+    ],
+)
+def test_entry_of_another_form_is_refused(entry, words):
+    """A slip in the list of mistakes is told by the name of its entry."""
+    with pytest.raises(ListRefused, match=words):
+        read_mistakes(f"dice = {entry}\n")
 
 
 def is_oddity(name: str, value: object) -> bool:

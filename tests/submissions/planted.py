@@ -1,8 +1,9 @@
 """The planted submissions: one known mistake each in `wrong/`, odd but correct ones in `right/`.
 
 A submission is the reference with `<name>.patch` applied, or changed by the function `<name>` of `oddities`, or both.
-`wrong/expected.toml` lists, for every wrong one, the checks that have to fail; all others have to pass, except those
-that are left unscored since they require a failed one. A right one passes every check.
+`wrong/expected.toml` says of every wrong one what it does, in words for a student, and lists the checks that have to
+fail; all others have to pass, except those that are left unscored since they require a failed one. A right one passes
+every check.
 
 Patches apply at exact lines only, so that none can end up elsewhere. When the reference has moved on, apply them to a
 copy of it with `patch -p1`, which looks for the place, and write them anew with `diff -U2`.
@@ -13,8 +14,10 @@ import shutil
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import patch_ng
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from grader.records import Outcome, Status
 from grader.rubric import Rubric
@@ -59,6 +62,29 @@ class PatchRefused(Exception):  # noqa: N818 - named for what happened
     """A patch cannot be read, does not fit the reference, or changes nothing."""
 
 
+class ListRefused(Exception):  # noqa: N818 - named for what happened
+    """The list of mistakes cannot be read; the message names the entries that are wrong."""
+
+
+class Mistake(BaseModel):
+    """An entry of `wrong/expected.toml`.
+
+    Args:
+        what: completes "This is what comes out when ...".
+        fails: ids of the checks that have to fail.
+        hint: what helps where the hints of these checks do not.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    what: Annotated[str, Field(min_length=1)]
+    fails: Annotated[list[str], Field(min_length=1)]
+    hint: Annotated[str, Field(min_length=1)] | None = None
+
+
+MISTAKES = TypeAdapter(dict[str, Mistake])
+
+
 @dataclass(frozen=True)
 class Planted:
     """A submission whose outcome is known.
@@ -66,10 +92,14 @@ class Planted:
     Args:
         name: of its patch or its oddity, and the test's id.
         fails: ids of the checks that have to fail, none for a right one.
+        what: what its mistake does, completing "This is what comes out when ..."; empty for a right one.
+        hint: what helps where the hints of the failed checks do not.
     """
 
     name: str
     fails: frozenset[str] = frozenset()
+    what: str = ""
+    hint: str | None = None
 
     def make(self, folder: Path) -> Path:
         """Build the submission below an empty `folder`; what is handed in, a folder or a zip."""
@@ -170,8 +200,23 @@ def apply(patch: Path, folder: Path) -> None:
 
 def wrong_submissions() -> list[Planted]:
     """All planted mistakes, as `expected.toml` lists them."""
-    expected = tomllib.loads((FOLDER / "wrong" / "expected.toml").read_text(encoding="utf-8"))
-    return [Planted(name, frozenset(fails)) for name, fails in expected.items()]
+    listed = read_mistakes((FOLDER / "wrong" / "expected.toml").read_text(encoding="utf-8"))
+    return [Planted(name, frozenset(entry.fails), entry.what, entry.hint) for name, entry in listed.items()]
+
+
+def read_mistakes(text: str) -> dict[str, Mistake]:
+    """Read a list of mistakes, in its order.
+
+    Raises:
+        ListRefused: it is no TOML, or an entry has another form.
+    """
+    try:
+        return MISTAKES.validate_python(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ListRefused(f"the list of mistakes is no TOML: {error}") from None
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ListRefused(f"the list of mistakes has entries of another form: {wrong}") from None
 
 
 def right_submissions() -> list[Planted]:
