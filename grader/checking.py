@@ -21,6 +21,7 @@ from grader.sandbox.worker import CallError
 from grader.worker.channel import encode
 
 SHOWN_VALUES = 12
+KEPT_BYTES = 20 << 20
 # What torch says on a host without a GPU, by how it was built.
 WITHOUT_GPU = ("No CUDA GPUs are available", "Found no NVIDIA driver", "Torch not compiled with CUDA enabled")
 
@@ -55,6 +56,15 @@ class CheckFailed(Exception):  # noqa: N818 - the submission failed the check; n
 
 class NotScored(Exception):  # noqa: N818 - a verdict of its own
     """The check cannot be judged here; its points stay open for the tutor."""
+
+
+class Call(NamedTuple):
+    """A question to a submission in a check, and its answer; `CallError` where it raised."""
+
+    probe: str
+    seed: int
+    arguments: dict[str, Any]
+    answer: Any
 
 
 class Tolerance(NamedTuple):
@@ -121,7 +131,7 @@ def show(values: ArrayLike) -> str:
 class Subject:
     """A submission as a check sees it: every probe of `grader.probes` is a method, `<module>_<function>`.
 
-    The child process is forked at the first call and lives until the check ends.
+    The child process is forked at the first call and lives until the check ends. `calls` are those that were answered.
 
     Args:
         worker: where the code runs.
@@ -134,6 +144,7 @@ class Subject:
         self._stack = ExitStack()
         self._session: Session | None = None
         self.limits = worker.limits
+        self.calls: list[Call] = []
 
     def allow(self, seconds: float) -> None:
         """Give the calls of this check other time limits; before the first call."""
@@ -157,10 +168,20 @@ class Subject:
             NotScored: it insists on what this host cannot offer: a GPU, or shared memory under Landlock.
         """
         try:
-            return self._call(probe, arguments)
+            answer = self._call(probe, arguments)
         except CallFailed as failure:
+            self._keep(Call(probe, self._seed, arguments, failure.error))
             self.raise_unless_it_could_run(failure.error)
             raise as_check_failed(failure.error, self.limits) from None
+        self._keep(Call(probe, self._seed, arguments, answer))
+        return answer
+
+    def _keep(self, call: Call) -> None:
+        """Remember a call; none at all where answers are so large that keeping them would take our memory."""
+        if self.received <= KEPT_BYTES:
+            self.calls.append(call)
+        else:
+            self.calls.clear()
 
     def raise_unless_it_could_run(self, error: CallError) -> None:
         """Raise `NotScored` for what this host cannot offer, through no fault of the submission."""
@@ -181,6 +202,11 @@ class Subject:
             raise WorkerLost("garbage", f"The answer is not of the form that the question has: {wrong}.") from None
 
     @property
+    def received(self) -> int:
+        """How many bytes were answered in this check so far."""
+        return self._session.received if self._session is not None else 0
+
+    @property
     def alarms(self) -> set[tuple[str, str]]:
         """What looked like tampering in this check so far, as (kind, evidence)."""
         return self._session.alarms if self._session is not None else set()
@@ -191,8 +217,9 @@ class Subject:
         return self._session.log if self._session is not None else ""
 
     def close(self) -> None:
-        """End the child process."""
+        """End the child process, and let go of what was said."""
         self._stack.close()
+        self.calls = []
 
 
 class TrustedSubject(Subject):

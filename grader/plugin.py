@@ -16,13 +16,15 @@ import pytest
 from hypothesis import HealthCheck, Phase
 from hypothesis.errors import Flaky
 
-from grader.checking import CheckFailed, NotScored, Subject, TrustedSubject
+from grader.checking import Call, CheckFailed, NotScored, Subject, TrustedSubject
 from grader.errors import GraderFault
 from grader.records import Finding, Flag, Outcome, SmokeTraining, Status, Submission
 from grader.rubric import Check, Rubric
 from grader.sandbox import Worker, WorkerLost
 
 SHRINK_SHARE = 0.5
+# Of answers in failed checks, which may name their mistakes; as Python's objects they take up to 20 times as much.
+KEPT_IN_ALL = 64 << 20
 SETTINGS = hypothesis.settings(
     database=None,
     deadline=None,
@@ -54,7 +56,9 @@ class _Enough(BaseException):
 
 
 class GraderPlugin:
-    """Runs the checks on a submission and collects `outcomes` and `seconds` by check id, `flags`, `trainings_seen`.
+    """Runs the checks on a submission; collects `outcomes`, `seconds`, `calls` by check, `flags`, `trainings_seen`.
+
+    `calls` are what the submission was asked and answered in those checks that it failed.
 
     Args:
         rubric: the checks that must be found.
@@ -78,6 +82,8 @@ class GraderPlugin:
     ) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self.seconds: dict[str, float] = {}
+        self.calls: dict[str, list[Call]] = {}
+        self._kept_bytes = 0
         self._flags: dict[tuple[str, str], Flag] = {}
         self.trainings_seen: list[SmokeTraining] = []
         self.suites = sorted({f"test_{check.part}.py" for check in rubric.checks})
@@ -204,6 +210,8 @@ class GraderPlugin:
             outcome = outcome_of(self._checks[name], error, subject)
             outcome = outcome if getattr(error, "own", False) else self._left_open_if_it_follows(outcome)
             self._record(outcome)
+            if outcome.status is Status.FAILED and subject is not None:
+                self._keep_calls(name, subject)
             alarms = set(subject.alarms) if subject else set()
             if outcome.status is Status.FAILED and (contradiction := getattr(error, "contradiction", None)):
                 alarms.add(("contradiction", contradiction))
@@ -212,6 +220,11 @@ class GraderPlugin:
         elif call.when == "teardown" and error is not None:
             self._record(fault(name, error))
         return report
+
+    def _keep_calls(self, name: str, subject: Subject) -> None:
+        self._kept_bytes += subject.received
+        if self._kept_bytes <= KEPT_IN_ALL:
+            self.calls[name] = subject.calls
 
     def _left_open_if_it_follows(self, outcome: Outcome) -> Outcome:
         """Take back a failure that may only be the consequence of one in another part; it keeps what was found."""

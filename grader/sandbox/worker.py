@@ -89,6 +89,11 @@ class Session:
         self._channel.drain_log()
         return self._log.decode(errors="replace")
 
+    @property
+    def received(self) -> int:
+        """How many bytes the child has answered so far."""
+        return self._channel.received
+
     def call(self, probe: str, arguments: dict[str, Any]) -> Any:
         """Ask the child for one answer.
 
@@ -163,7 +168,7 @@ class Worker:
     ) -> None:
         self.name = name
         self.limits = limits
-        self._tree = tree
+        self.tree = tree
         self.isolation = isolation
         self._preload = preload
         self._room = room
@@ -182,12 +187,16 @@ class Worker:
     ) -> None:
         self.stop()
 
+    def sibling(self, name: str, tree: Path) -> "Worker":
+        """Another worker of the same kind, not started yet, that imports from another folder."""
+        return Worker(name, tree, self.isolation, self.limits, self._preload, self._room)
+
     def start(self) -> None:
         """Start the zygote without waiting for it: torch's import goes on beside the caller's own work."""
         self._scratch = Path(tempfile.mkdtemp(prefix="grader-scratch-", dir=self._room))
         design = plan(
             self.isolation,
-            self._tree,
+            self.tree,
             self._scratch,
             self.limits,
             FIRST_WORKER_UID + secrets.randbelow(UIDS),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from grader.checking import CheckFailed, NotScored, Subject, as_check_failed, fail
+from grader.checking import Call, CheckFailed, NotScored, Subject, as_check_failed, fail
 from grader.records import Finding
 from grader.sandbox import Limits, WorkerLost
 from grader.scripts.data import PET_ROOT, STREET_ROOT
@@ -128,6 +128,7 @@ class Runs:
 
     def __init__(self) -> None:
         self._made: dict[str, Made | BaseException] = {}
+        self._calls: dict[str, list[Call]] = {}
 
     def settings(self, name: str, student: Subject, command: Callable[[], Command]) -> Made:
         """The same, or the first step of the script without arguments where it does not know ours."""
@@ -152,11 +153,15 @@ class Runs:
             WorkerLost: its process died or went over a limit; whoever asks later gets a `NotScored`.
         """
         if name not in self._made:
+            before = len(student.calls)
             try:
                 self._made[name] = make(student, command())
             except (CheckFailed, NotScored, WorkerLost) as ending:
                 self._made[name] = ending
                 raise
+            finally:
+                self._calls[name] = student.calls[before:]
+        student.calls += [call for call in self._calls[name] if not any(call is known for known in student.calls)]
         made = self._made[name]
         if isinstance(made, WorkerLost):
             raise NotScored(f"Cannot be judged: an earlier check has lost this run. {made.message}")

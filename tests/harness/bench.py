@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
+from grader.checking import Call
 from grader.intake import take_in
+from grader.naming import Recogniser, load_mistakes
 from grader.pipeline import CHECKS, TRAININGS, work_folder
 from grader.plugin import GraderPlugin, check_id, run_checks
 from grader.records import Flag, Isolation, Outcome, Points, SmokeTraining
@@ -36,6 +38,7 @@ class Graded(NamedTuple):
     flags: tuple[Flag, ...]
     points: Points
     trainings: tuple[SmokeTraining, ...] = ()
+    calls: dict[str, list[Call]] = {}  # noqa: RUF012 - a default that nobody writes to
 
 
 class SomeChecks(GraderPlugin):
@@ -78,6 +81,7 @@ class Bench:
             Worker("reference", folder / "reference", isolation, Limits(), preload=preload)
         )
         self._answers: dict[bytes, Any] = {}
+        self.recogniser = stack.enter_context(Recogniser(load_mistakes(), self._reference, self._answers))
 
     def grade(
         self, source: Path, checks: Iterable[str] | None = None, seconds: float | None = None, seed: int = SEED
@@ -104,7 +108,7 @@ class Bench:
         run_checks(plugin, CHECKS)
         assert files_of(self._tree) == before, "the submission was changed"
         items, _ = score(rubric, plugin.outcomes)
-        return Graded(plugin.outcomes, plugin.flags, total(items), tuple(plugin.trainings_seen))
+        return Graded(plugin.outcomes, plugin.flags, total(items), tuple(plugin.trainings_seen), plugin.calls)
 
     def remains(self) -> list[str]:
         """What the last submission has left behind, cleared away so that the next one is judged by itself."""

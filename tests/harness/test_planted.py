@@ -7,17 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from grader.naming import PatchRefused, apply_patch
 from grader.records import Outcome
 from tests.harness.bench import RUBRIC, Bench, open_bench
 from tests.submissions import oddities
 from tests.submissions.planted import (
     FOLDER,
     REFERENCE,
-    ListRefused,
-    PatchRefused,
     Planted,
-    apply,
-    read_mistakes,
     right_submissions,
     wrong_submissions,
 )
@@ -144,25 +141,6 @@ def test_hints_are_whole_sentences():
         assert len(hint) <= 120, hint
 
 
-@pytest.mark.parametrize(
-    ("entry", "words"),
-    [
-        ('["metrics.reset"]', r"dice: Input should be"),
-        ('{ what = "hits count twice" }', r"dice\.fails: Field required"),
-        ('{ fails = ["metrics.reset"] }', r"dice\.what: Field required"),
-        ('{ what = "", fails = ["metrics.reset"] }', r"dice\.what: String should have at least 1"),
-        ('{ what = "hits count twice", fails = [] }', r"dice\.fails: List should have at least 1"),
-        ('{ what = "hits count twice", fails = "metrics.reset" }', r"dice\.fails: Input should be a valid list"),
-        ('{ what = "hits count twice", fails = ["metrics.reset"], help = "" }', r"dice\.help: Extra inputs"),
-        ("hits count twice", r"no TOML: .*line 1"),
-    ],
-)
-def test_entry_of_another_form_is_refused(entry, words):
-    """A slip in the list of mistakes is told by the name of its entry."""
-    with pytest.raises(ListRefused, match=words):
-        read_mistakes(f"dice = {entry}\n")
-
-
 def is_oddity(name: str, value: object) -> bool:
     """Whether it is a public function of the module `oddities`."""
     return not name.startswith("_") and getattr(value, "__module__", None) == oddities.__name__
@@ -183,4 +161,4 @@ def test_patch_that_does_not_apply_is_refused(text, tmp_path):
     (tmp_path / "notes.txt").write_text("one\ntwo\n")
     (tmp_path / "some.patch").write_text(text)
     with pytest.raises(PatchRefused, match=r"some\.patch"):
-        apply(tmp_path / "some.patch", tmp_path)
+        apply_patch(tmp_path / "some.patch", tmp_path)

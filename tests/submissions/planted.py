@@ -11,14 +11,10 @@ copy of it with `patch -p1`, which looks for the place, and write them anew with
 
 import re
 import shutil
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import patch_ng
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-
+from grader.naming import apply_patch, load_mistakes
 from grader.records import Outcome, Status
 from grader.rubric import Rubric
 from tests.submissions import oddities
@@ -58,33 +54,6 @@ SEEN_BY_SCRIPTS = frozenset(
 NOT_HANDED_IN = shutil.ignore_patterns(".*", "__pycache__")
 
 
-class PatchRefused(Exception):  # noqa: N818 - named for what happened
-    """A patch cannot be read, does not fit the reference, or changes nothing."""
-
-
-class ListRefused(Exception):  # noqa: N818 - named for what happened
-    """The list of mistakes cannot be read; the message names the entries that are wrong."""
-
-
-class Mistake(BaseModel):
-    """An entry of `wrong/expected.toml`.
-
-    Args:
-        what: completes "This is what comes out when ...".
-        fails: ids of the checks that have to fail.
-        hint: what helps where the hints of these checks do not.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    what: Annotated[str, Field(min_length=1)]
-    fails: Annotated[list[str], Field(min_length=1)]
-    hint: Annotated[str, Field(min_length=1)] | None = None
-
-
-MISTAKES = TypeAdapter(dict[str, Mistake])
-
-
 @dataclass(frozen=True)
 class Planted:
     """A submission whose outcome is known.
@@ -92,7 +61,7 @@ class Planted:
     Args:
         name: of its patch or its oddity, and the test's id.
         fails: ids of the checks that have to fail, none for a right one.
-        what: what its mistake does, completing "This is what comes out when ..."; empty for a right one.
+        what: its mistake, completing "This is what comes out when ..."; empty for a right one.
         hint: what helps where the hints of the failed checks do not.
     """
 
@@ -106,7 +75,7 @@ class Planted:
         source = folder / "group_7"
         shutil.copytree(REFERENCE, source, ignore=NOT_HANDED_IN)
         if self.patch.exists():
-            apply(self.patch, source)
+            apply_patch(self.patch, source)
         return getattr(oddities, self.name, lambda unchanged: unchanged)(source)
 
     @property
@@ -181,42 +150,9 @@ def _told(outcome: Outcome) -> str:
     return "".join(f"\n    {name}: {text}" for name, text in shown.items())
 
 
-def apply(patch: Path, folder: Path) -> None:
-    """Apply a unified diff with the prefixes `a/` and `b/` to the files in `folder`.
-
-    Raises:
-        PatchRefused: not every part of it could be applied; the library's log says which, line by line.
-    """
-    parsed = patch_ng.fromfile(patch)
-    if not parsed:
-        raise PatchRefused(f"{patch.name} is no patch that can be read")
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    applied = parsed.apply(strip=1, root=folder)
-    changed = sum(path.read_bytes() != content for path, content in before.items())
-    # A patch whose changes are there already counts as applied for the library.
-    if not applied or changed != len(parsed.items):
-        raise PatchRefused(f"{patch.name} does not fit the files that it is to change")
-
-
 def wrong_submissions() -> list[Planted]:
-    """All planted mistakes, as `expected.toml` lists them."""
-    listed = read_mistakes((FOLDER / "wrong" / "expected.toml").read_text(encoding="utf-8"))
-    return [Planted(name, frozenset(entry.fails), entry.what, entry.hint) for name, entry in listed.items()]
-
-
-def read_mistakes(text: str) -> dict[str, Mistake]:
-    """Read a list of mistakes, in its order.
-
-    Raises:
-        ListRefused: it is no TOML, or an entry has another form.
-    """
-    try:
-        return MISTAKES.validate_python(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ListRefused(f"the list of mistakes is no TOML: {error}") from None
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise ListRefused(f"the list of mistakes has entries of another form: {wrong}") from None
+    """All planted mistakes, as `wrong/expected.toml` lists them."""
+    return [Planted(mistake.name, frozenset(mistake.fails), mistake.what, mistake.hint) for mistake in load_mistakes()]
 
 
 def right_submissions() -> list[Planted]:
