@@ -1,6 +1,7 @@
 """How often a planted mistake is recognised by what comes out, and whether it is ever taken for another one."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from grader.naming import chosen
@@ -19,11 +20,15 @@ def names(*, processes: int | None = None) -> bool:
     Args:
         processes: gradings at the same time, one a core if not given.
     """
-    found = dict(on_benches(named, wrong_submissions(), processes))
-    patched = [planted for planted in found if planted.patch.exists()]
-    right = [planted for planted in patched if planted.what in found[planted][0]]
-    wrong = {planted.name: sorted(found[planted][0] - {planted.what}) for planted in patched}
-    others = {planted.name: sorted(found[planted][1] - {planted.what}) for planted in patched}
+    found = {}
+    for planted, said in on_benches(named, wrong_submissions(), processes):
+        found[planted] = said
+        for line in _remarks(planted, *said):
+            print(line, flush=True)
+    patched = {planted: said for planted, said in found.items() if planted.patch.exists()}
+    right = [planted for planted, (whole, _) in patched.items() if planted.what in whole]
+    wrong = {planted.name: sorted(whole - {planted.what}) for planted, (whole, _) in patched.items()}
+    others = {planted.name: sorted(rest - {planted.what}) for planted, (_, rest) in patched.items()}
     keep(
         "names",
         {
@@ -35,17 +40,18 @@ def names(*, processes: int | None = None) -> bool:
             "others": {name: given for name, given in others.items() if given},
         },
     )
-    for planted in patched:
-        if planted not in right:
-            print(f"no name: {planted.name}")
-    for name, given in wrong.items():
-        if given:
-            print(f"wrong name: {name}: {given}")
-    for name, given in others.items():
-        if given:
-            print(f"taken for another, were it not known: {name}: {given}")
     print(f"{len(right)} of {len(patched)} mistakes named")
     return not any(wrong.values())
+
+
+def _remarks(planted: Planted, whole: set[str], rest: set[str]) -> Iterator[str]:
+    """What a person should look at."""
+    if planted.patch.exists() and planted.what not in whole:
+        yield f"no name: {planted.name}"
+    for what in sorted(whole - {planted.what}):
+        yield f"wrong name: {planted.name}: {what}"
+    for what in sorted(rest - {planted.what}):
+        yield f"if it were not known: {planted.name}: {what}"
 
 
 def named(bench: Bench, planted: Planted) -> tuple[set[str], set[str]]:
