@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import inspect
 import os
 import sys
 import time
@@ -84,6 +85,7 @@ class GraderPlugin:
         self.seconds: dict[str, float] = {}
         self.calls: dict[str, list[Call]] = {}
         self._kept_bytes = 0
+        self._asking_more = False
         self._flags: dict[tuple[str, str], Flag] = {}
         self.trainings_seen: list[SmokeTraining] = []
         self.suites = sorted({f"test_{check.part}.py" for check in rubric.checks})
@@ -183,6 +185,8 @@ class GraderPlugin:
             try:
                 inner(*positional, **named)
             except CheckFailed as failure:
+                if self._asking_more:
+                    return
                 if time.monotonic() - started[0] > budget:
                     raise _Enough(failure) from None
                 raise
@@ -197,6 +201,29 @@ class GraderPlugin:
                 raise CheckFailed(Finding(message=f"Not written yet: it needs “{title}”."), not_started=True)
             if outcome.status is not Status.PASSED:
                 raise NotScored(f"Can only be judged once “{title}” has passed.")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        """After a failure ask about larger examples too: the smallest one, good to read, hides which mistake it is."""
+        try:
+            return (yield)
+        except CheckFailed as failure:
+            if not failure.not_started:
+                self._ask_more(item)
+            raise
+
+    def _ask_more(self, item: pytest.Item) -> None:
+        """Run a Hypothesis test again through all of its examples, whatever comes of it."""
+        test: Any = getattr(item, "obj", None)
+        if not isinstance(item, pytest.Function) or not hypothesis.is_hypothesis_test(test):
+            return
+        self._asking_more = True
+        try:
+            test(**{name: item.funcargs[name] for name in inspect.signature(test).parameters})
+        except (Exception, WorkerLost):  # noqa: BLE001 - the verdict is there already
+            return
+        finally:
+            self._asking_more = False
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:

@@ -48,8 +48,8 @@ def fields(answer: Any) -> Fields:
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, CallError):
-        # What it says and where is the student's own.
-        yield f"{path}.type", value.type
+        own_file = (value.missing_module or "").partition(".")[0] == "dlvc"
+        yield f"{path}.error", f"{value.type} for a file of the hand-in" if own_file else value.type
         yield f"{path}.message", value.message
     elif isinstance(value, BaseModel):
         yield from _leaves({name: getattr(value, name) for name in type(value).model_fields}, path)
@@ -63,6 +63,9 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield f"{path}.length", len(value)
         for item in value:
             yield from _leaves(item, f"{path}[]")
+    elif isinstance(value, np.ndarray):
+        # The tensors of a state are one field: there may be hundreds, and they go wrong together.
+        yield path.rpartition(".")[0], value
     else:
         yield path, value
 
@@ -105,14 +108,17 @@ class Likeness:
         for kept, part in zip(sums, (theirs, mistaken, right), strict=True):
             for path, values in part.items():
                 kept[path] += values
-        differing = _strong(_differing(mistaken, right))
+        differing = _strong(_differing(mistaken, right)) & (mistaken.keys() | theirs.keys())
         return not differing or any(same(theirs.get(path), mistaken.get(path)) for path in differing)
 
     @property
     def share(self) -> float:
-        """Of the fields in which the mistake shows, how many have its values in theirs; 0 if it does not show."""
+        """Of the fields in which the mistake shows, how many have its values in theirs; 0 if it does not show.
+
+        A field that both lack says nothing: after an exception they lack all.
+        """
         differing = _differing(self._mistaken, self._right)
-        signature = _strong(differing) or differing
+        signature = (_strong(differing) or differing) & (self._mistaken.keys() | self._theirs.keys())
         alike = sum(same(self._theirs.get(path), self._mistaken.get(path)) for path in signature)
         return alike / len(signature) if signature else 0.0
 

@@ -80,6 +80,9 @@ class Bench:
         self._reference = stack.enter_context(
             Worker("reference", folder / "reference", isolation, Limits(), preload=preload)
         )
+        # No check may wait for torch's import: the time would be taken from its own.
+        self._student.wait_ready()
+        self._reference.wait_ready()
         self._answers: dict[bytes, Any] = {}
         self.recogniser = stack.enter_context(Recogniser(load_mistakes(), self._reference, self._answers))
 
