@@ -1,6 +1,7 @@
 """The planted submissions judge the checks: a mistake loses exactly its own checks, an odd solution loses none."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -129,6 +130,15 @@ def test_mistakes_are_told_apart_by_their_words():
         if one.fails == other.fails and one.what == other.what
     ]
     assert not [pair for pair in same if not any(pair <= alike for alike in SAME_BY_NATURE)]
+
+
+def test_contributing_shows_an_entry():
+    """The line that CONTRIBUTING shows for a planted mistake is one that could stand in the list, and does."""
+    text = (FOLDER.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    ((name, entry),) = tomllib.loads(shown).items()
+    (planted,) = [planted for planted in WRONG if planted.name == name]
+    assert (entry["what"], frozenset(entry["fails"])) == (planted.what, planted.fails)
 
 
 def test_hints_are_whole_sentences():
