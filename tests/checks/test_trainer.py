@@ -346,7 +346,7 @@ def test_validation_last(student: Subject, rng: np.random.Generator) -> None:
 
 
 def up_and_down(rng: np.random.Generator) -> dict[str, list[float]]:
-    """Scripts of mIoUs: validation is best in epoch 1; every other way to choose a model ends in another epoch.
+    """Scripts of mIoUs: validation is best in epoch 1; other ways to choose a model end in other epochs.
 
     The lowest value of validation is in epoch 2, the best of training in 3, the last one above the one before in 4.
     """
