@@ -1,6 +1,7 @@
 """The planted submissions judge the checks: a mistake loses exactly its own checks, an odd solution loses none."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -22,7 +23,11 @@ from tests.submissions.planted import (
 RIGHT, WRONG = right_submissions(), wrong_submissions()
 LONGEST = 100  # characters of what a mistake does: it ends a line of feedback that has to be taken in at a glance
 # Mistakes that fail the same checks with the same output, whatever the inputs, may share words that are true of all.
-SAME_BY_NATURE: tuple[frozenset[str], ...] = ()
+SAME_BY_NATURE = (
+    frozenset({"gradients_zeroed_before_the_step", "backward_left_out"}),
+    # The loss of validation falls in each epoch, and no training follows the last validation.
+    frozenset({"best_model_whenever_validated", "best_model_by_loss", "best_model_kept_by_reference"}),
+)
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +134,15 @@ def test_mistakes_are_told_apart_by_their_words():
         if one.fails == other.fails and one.what == other.what
     ]
     assert not [pair for pair in same if not any(pair <= alike for alike in SAME_BY_NATURE)]
+
+
+def test_contributing_shows_an_entry():
+    """The line that CONTRIBUTING shows for a planted mistake is one that could stand in the list, and does."""
+    text = (FOLDER.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    ((name, entry),) = tomllib.loads(shown).items()
+    (planted,) = [planted for planted in WRONG if planted.name == name]
+    assert (entry["what"], frozenset(entry["fails"])) == (planted.what, planted.fails)
 
 
 def test_hints_are_whole_sentences():

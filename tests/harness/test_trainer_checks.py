@@ -16,7 +16,8 @@ from tests.submissions.planted import wrong_submissions
 
 TOLD = {
     "labels_not_shifted": ("wrong labels of the pets", "0, 1, 2", "1, 2, 3"),
-    "every_label_shifted": ("other labels of the streets", "255", "254"),
+    "every_label_shifted": ("other labels of the streets", "labels 2, 3", "labels 1, 2", "254"),
+    "shift_by_what_a_batch_holds": ("other labels of the streets", "labels 2, 3", "labels 0, 1", "253"),
     "validation_with_gradients": ("Validation computes with gradients", "no gradient", "requires_grad=True"),
     "validation_in_training_mode": ("Validation runs in training mode", "evaluation mode", "training mode"),
     "training_stays_in_evaluation_mode": ("trains in evaluation mode after a validation", "training mode", "epoch 1"),
@@ -27,7 +28,10 @@ TOLD = {
     "loss_of_batches_over_samples": ("the sum over the batches divided by the number of samples",),
     "validation_loss_of_full_batches": ("_val_epoch returns counts a small last batch as if it were full",),
     "last_model_not_saved": ("No last model was saved", "training_save_dir", "best"),
-    "best_model_by_loss": ("not the one of the highest validation mIoU", "epoch 1", "epoch 3"),
+    "best_model_by_loss": ("not the one of the highest validation mIoU", "epoch 1", "epoch 5"),
+    "best_model_by_training": ("not the one of the highest validation mIoU", "epoch 1", "epoch 3"),
+    "best_model_better_than_the_one_before": ("not the one of the highest validation mIoU", "epoch 1", "epoch 4"),
+    "best_model_of_the_lowest_miou": ("not the one of the highest validation mIoU", "epoch 1", "epoch 2"),
     "gradients_not_zeroed": ("gradients of earlier batches too", "of this batch", "also those of samples"),
     "gradients_zeroed_before_the_step": ("A step finds no gradients at all",),
     "optimizer_never_steps": ("The optimizer took 0 steps in an epoch of 3 batches", "one step after each batch"),
