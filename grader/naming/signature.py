@@ -6,6 +6,7 @@ which its answers are not the solution's; whoever has the same values there give
 mistake leaves alone may differ: another style, or a second mistake elsewhere, shows in others.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +30,9 @@ class TooMuch(Exception):  # noqa: N818 - it says why nothing is compared
     """An answer has too many values to be compared."""
 
 
+# The last line of code in a traceback.
+ON_PURPOSE = re.compile(r"^    (raise|assert)\b[^\n]*\n(?!.*^    )", re.MULTILINE | re.DOTALL)
+
 Fields = dict[str, list[Any]]
 
 
@@ -50,7 +54,8 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, CallError):
         own_file = (value.missing_module or "").partition(".")[0] == "dlvc"
         yield f"{path}.error", f"{value.type} for a file of the hand-in" if own_file else value.type
-        yield f"{path}.message", value.message
+        # A library's words tell what went wrong in it; those of a student's own `raise` are as good as any.
+        yield f"{path}.message" if ON_PURPOSE.search(value.traceback) else f"{path}.said", value.message
     elif isinstance(value, BaseModel):
         yield from _leaves({name: getattr(value, name) for name in type(value).model_fields}, path)
     elif isinstance(value, dict):

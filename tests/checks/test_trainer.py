@@ -201,7 +201,21 @@ def test_metric_updates(student: Subject, rng: np.random.Generator) -> None:
             message = f"{phase.kind}_metric does not get every batch once."
             expected = f"{seen.total()} samples, as the network saw them"
             fail(message, expected=expected, found=found, where=phase.name)
+        expect_scores(phase)
         expect_predictions(phase, dict(given))
+
+
+def expect_scores(phase: Phase) -> None:
+    """Fail if the metric was given classes: which score is the highest is for the metric to find out."""
+    for update in phase.all("update"):
+        scores, labels = update["shapes"]
+        if scores == labels:
+            fail(
+                f"{phase.kind}_metric gets a class for each pixel in place of the scores.",
+                expected="scores (b, c, h, w), one for each class",
+                found=str(tuple(scores)),
+                where=phase.name,
+            )
 
 
 def expect_predictions(phase: Phase, found: dict[int, Any]) -> None:

@@ -12,6 +12,7 @@ from grader.naming import apply_patch, load_mistakes
 from grader.naming.mistakes import Mistake
 from grader.naming.recognising import Explanation, chosen
 from grader.naming.signature import MOST_VALUES, Likeness, TooMuch, fields
+from grader.sandbox.worker import CallError
 from tests.harness.bench import RUBRIC, Bench, open_bench
 from tests.submissions.planted import FOLDER, NOT_HANDED_IN, REFERENCE
 
@@ -246,3 +247,20 @@ def test_list_of_another_form_is_refused(tmp_path, entry, words):
     (tmp_path / "expected.toml").write_text(f"dice = {entry}\n")
     with pytest.raises(GraderFault, match=words):
         load_mistakes(tmp_path)
+
+
+def raised(message: str, line: str) -> dict[str, object]:
+    """The fields of an exception that came from a line of code."""
+    frames = ("dlvc/metrics.py", "first = 1"), ("dlvc/x.py", line)
+    text = "".join(f'  File "{name}", line 3, in f\n    {code}\n' for name, code in frames) + f"E: {message}"
+    blank = dict.fromkeys(("where", "errno", "missing_module", "lacks"))
+    error = CallError(type="E", bases=("E",), message=message, traceback=text, wrong_answer=False, **blank)
+    return dict(fields(error))
+
+
+def test_words_of_an_exception_count_if_they_are_a_librarys():
+    """An exception that the student's own code raises may say what it likes."""
+    assert raised("a", "raise E('a')").keys() == {".error", ".message"}
+    assert raised("a", "assert x, 'a'").keys() == {".error", ".message"}
+    assert raised("size 3", "x = raises[3]").keys() == {".error", ".said"}
+    assert raised("size 3", "raised = x[3]").keys() == {".error", ".said"}
