@@ -4,12 +4,10 @@ import re
 import tomllib
 from collections.abc import Iterator
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
 from grader.naming import PatchRefused, apply_patch
-from grader.records import Outcome
 from tests.harness.bench import RUBRIC, Bench, open_bench
 from tests.submissions import oddities
 from tests.submissions.planted import (
@@ -28,6 +26,8 @@ SAME_BY_NATURE = (
     # The loss of validation falls in each epoch, and no training follows the last validation.
     frozenset({"best_model_whenever_validated", "best_model_by_loss", "best_model_kept_by_reference"}),
 )
+# Mistakes whose output is that of another one, too.
+NAMELESS: frozenset[str] = frozenset()
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,6 @@ def bench() -> Iterator[Bench]:
     """Both workers, started once."""
     with open_bench() as opened:
         yield opened
-
-
-def grade(bench: Bench, planted: Planted, folder: Path) -> dict[str, Outcome]:
-    """Make a submission in an empty folder, and run the checks of the parts that it could fail."""
-    return bench.grade(planted.make(folder), planted.checks(RUBRIC)).outcomes
 
 
 def names(submissions: list[Planted]) -> list[str]:
@@ -60,15 +55,18 @@ def test_reference_gets_full_points(bench):
 
 @each(WRONG)
 def test_mistake_fails_exactly_its_checks(bench, planted, tmp_path):
-    """A planted mistake fails the checks that are listed for it, and no other."""
-    problems = planted.surprises(grade(bench, planted, tmp_path), RUBRIC)
+    """A planted mistake fails the checks that are listed for it and no other, and is called by its name or none."""
+    graded = bench.grade(planted.make(tmp_path), planted.checks(RUBRIC))
+    problems = planted.surprises(graded.outcomes, RUBRIC)
     assert not problems, problems
+    names = {mistake.what for mistake in bench.recogniser.names(graded.outcomes, graded.calls).values()}
+    assert names == ({planted.what} if planted.patch.exists() and planted.name not in NAMELESS else set())
 
 
 @each(RIGHT)
 def test_odd_solution_gets_full_points(bench, planted, tmp_path):
     """A correct solution written in an unexpected way passes every check."""
-    problems = planted.surprises(grade(bench, planted, tmp_path), RUBRIC)
+    problems = planted.surprises(bench.grade(planted.make(tmp_path), planted.checks(RUBRIC)).outcomes, RUBRIC)
     assert not problems, problems
 
 
