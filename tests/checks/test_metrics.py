@@ -262,6 +262,8 @@ def test_rejects_wrong_rank(student: Subject, rng: np.random.Generator) -> None:
     cases = [
         Case(prediction[0], target[0], "a prediction (3, 4, 5) with a target (4, 5)"),
         Case(prediction[0], target, "a prediction (3, 4, 5) with a target (2, 4, 5)"),
+        Case(prediction[..., 0], target[..., 0], "a prediction (2, 3, 4) with a target (2, 4)"),
+        Case(prediction[..., None], target, "a prediction (2, 3, 4, 5, 1) with a target (2, 4, 5)"),
         Case(prediction, target[0], "a prediction (2, 3, 4, 5) with a target (4, 5)"),
         Case(prediction, target[:, None], "a prediction (2, 3, 4, 5) with a target (2, 1, 4, 5)"),
     ]
@@ -291,9 +293,13 @@ def test_rejects_class_count(student: Subject, rng: np.random.Generator) -> None
 
 
 def test_rejects_labels(student: Subject, rng: np.random.Generator) -> None:
-    """A target with a label other than 0..c-1 and 255 raises ValueError."""
-    cases = []
-    for label in (3, -1, 254):
+    """A target with a label other than 0..c-1 and 255, or of another type than an integer one, raises ValueError."""
+    prediction, target = valid()
+    cases = [
+        Case(prediction, target.astype(np.float32), "a target of floating-point numbers"),
+        Case(prediction, target == 1, "a target of True and False"),
+    ]
+    for label in (3, -1, 254, 256):
         prediction, target = valid()
         target[1, 2, 3] = label
         cases.append(Case(prediction, target, f"a target with the label {label}, of 3 classes"))

@@ -123,6 +123,7 @@ def test_patch_embed_grid(student: Subject) -> None:
         ({"img_size": 32, "patch_size": 3, "stride": 2}, (16, 16)),
         ({"img_size": 224, "patch_size": 7, "stride": 4}, (56, 56)),
         ({"img_size": [48, 96], "patch_size": 3, "stride": 2}, (24, 48)),
+        ({"img_size": [48, 96], "patch_size": [7, 3], "stride": 4}, (12, 24)),
     ]
     grids = student.segformer_patch_embed_grid(configs=[{**config, "embed_dim": 8} for config, _ in cases])
     for (config, (rows, columns)), grid in zip(cases, grids, strict=True):

@@ -4,19 +4,23 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+from unittest import mock
 
+import hypothesis
 import psutil
 import pytest
+from hypothesis import Phase
 
+from grader import plugin as plugin_module
 from grader.checking import Call
 from grader.intake import take_in
 from grader.naming import Recogniser, load_mistakes
 from grader.pipeline import CHECKS, TRAININGS, work_folder
-from grader.plugin import GraderPlugin, check_id, run_checks
-from grader.records import Flag, Isolation, Outcome, Points, SmokeTraining
+from grader.plugin import SETTINGS, GraderPlugin, check_id, run_checks
+from grader.records import Flag, Isolation, Outcome, Points, SmokeTraining, Status
 from grader.rubric import Rubric, load_rubric
-from grader.sandbox import Limits, Worker, choose_isolation
+from grader.sandbox import Limits, Worker, WorkerLost, choose_isolation
 from grader.sandbox.tiers import python_folders
 from grader.scoring import score, total
 from grader.worker.cleaning import remove
@@ -48,6 +52,27 @@ class SomeChecks(GraderPlugin):
         """Leave the others out before rubric and tests are matched."""
         items[:] = [item for item in items if check_id(item) in self._checks]
         super().pytest_collection_modifyitems(items)
+
+
+Some = TypeVar("Some", bound=SomeChecks)
+
+
+class FirstFailure(SomeChecks):
+    """Ends a run at the first check that fails, and keeps what became of it: to be caught, once is enough."""
+
+    caught: Outcome | None = None
+    lost: WorkerLost | None = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        """Have the run end where an outcome is a failure."""
+        report = yield from super().pytest_runtest_makereport(item, call)
+        outcome = self.outcomes.get(check_id(item))
+        if self.caught is None and outcome is not None and outcome.status is Status.FAILED:
+            self.caught = outcome
+            self.lost = error if call.excinfo and isinstance(error := call.excinfo.value, WorkerLost) else None
+            item.session.shouldfail = f"{outcome.check} has failed"
+        return report
 
 
 class Bench:
@@ -97,6 +122,21 @@ class Bench:
             seconds: a time limit for calls and checks that differs from the bench's.
             seed: of everything random in the checks.
         """
+        plugin, rubric = self._run(SomeChecks, source, checks, seconds, seed)
+        items, _ = score(rubric, plugin.outcomes)
+        return Graded(plugin.outcomes, plugin.flags, total(items), tuple(plugin.trainings_seen), plugin.calls)
+
+    def until_one_fails(
+        self, source: Path, checks: Iterable[str], seconds: float | None = None, seed: int = SEED
+    ) -> FirstFailure:
+        """Run checks as `grade` does, but none after the first that fails, for which no smaller example is sought."""
+        quick = hypothesis.settings(SETTINGS, phases=(Phase.explicit, Phase.generate))
+        with mock.patch.object(plugin_module, "SETTINGS", quick):
+            return self._run(FirstFailure, source, checks, seconds, seed)[0]
+
+    def _run(
+        self, kind: type[Some], source: Path, checks: Iterable[str] | None, seconds: float | None, seed: int
+    ) -> tuple[Some, Rubric]:
         submission = take_in(source, self._fresh)
         for old in self._tree.iterdir():
             shutil.rmtree(old) if old.is_dir() else old.unlink()
@@ -107,11 +147,10 @@ class Bench:
         times = {} if seconds is None else {"call_seconds": seconds, "check_seconds": seconds}
         self._student.limits = self._limits.model_copy(update=times)
         rubric = _only(checks)
-        plugin = SomeChecks(rubric, submission, self._student, self._reference, seed, lambda _: None, self._answers)
+        plugin = kind(rubric, submission, self._student, self._reference, seed, lambda _: None, self._answers)
         run_checks(plugin, CHECKS)
         assert files_of(self._tree) == before, "the submission was changed"
-        items, _ = score(rubric, plugin.outcomes)
-        return Graded(plugin.outcomes, plugin.flags, total(items), tuple(plugin.trainings_seen), plugin.calls)
+        return plugin, rubric
 
     def remains(self) -> list[str]:
         """What the last submission has left behind, cleared away so that the next one is judged by itself."""
