@@ -6,7 +6,8 @@ and ends by returning (passed), by `CheckFailed` (the submission is wrong) or by
 
 import errno
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,6 +19,7 @@ from grader.forms import FORMS, WrongForm
 from grader.records import Finding, Isolation
 from grader.sandbox import CallFailed, Limits, Session, Worker, WorkerLost
 from grader.sandbox.worker import CallError
+from grader.tolerances import Tolerance
 from grader.worker.channel import encode
 
 SHOWN_VALUES = 12
@@ -67,21 +69,19 @@ class Call(NamedTuple):
     answer: Any
 
 
-class Tolerance(NamedTuple):
-    """How far a number may be off: `absolute + relative * the largest expected magnitude`, and why so far."""
-
-    absolute: float
-    relative: float
-    reason: str
-
-
 def fail(message: str, **context: str | None) -> NoReturn:
     """End the check as failed; `context` are further fields of `Finding`."""
     raise CheckFailed(Finding(message=message, **context))
 
 
 def expect_close(
-    found: ArrayLike, expected: ArrayLike, tolerance: Tolerance, message: str, **context: str | None
+    found: ArrayLike,
+    expected: ArrayLike,
+    tolerance: Tolerance,
+    message: str,
+    *,
+    largest: float | None = None,
+    **context: str | None,
 ) -> None:
     """Fail unless shapes are equal and every value is finite and within the tolerance.
 
@@ -90,17 +90,58 @@ def expect_close(
         expected: what it should have given.
         tolerance: how far it may be off.
         message: what is wrong if it is not, in one sentence.
+        largest: the magnitude that the tolerance is relative to; the largest expected one if not given.
         **context: further fields of `Finding`, such as `example`.
     """
+    if not tolerance.admits(share_used(found, expected, tolerance, largest)):
+        fail_by_difference(found, expected, tolerance, message, largest=largest, **context)
+
+
+def fail_by_difference(
+    found: ArrayLike,
+    expected: ArrayLike,
+    tolerance: Tolerance,
+    message: str,
+    *,
+    largest: float | None = None,
+    **context: str | None,
+) -> NoReturn:
+    """End the check as failed with what `expect_close` tells of two values that are known to differ."""
     found, expected = np.asarray(found), np.asarray(expected)
     if found.shape != expected.shape:
         fail(message, expected=f"shape {expected.shape}", found=f"shape {found.shape}", **context)
-    if found.size == 0:
-        return
-    allowed = tolerance.absolute + tolerance.relative * float(np.abs(expected).max())
+    allowed = tolerance.allowed(_largest(expected) if largest is None else largest)
     off = ~(np.abs(_wide(found) - _wide(expected)) <= allowed)
-    if off.any():
-        fail(message, **_difference(found, expected, off, allowed), **context)
+    fail(message, **_difference(found, expected, off, allowed), **context)
+
+
+def share_used(found: ArrayLike, expected: ArrayLike, tolerance: Tolerance, largest: float | None = None) -> float:
+    """How much of a tolerance an answer uses up, 1 for all of it; infinite for another shape or what is not finite."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    if found.shape != expected.shape:
+        return math.inf
+    if found.size == 0:
+        return 0.0
+    gap = float(np.abs(_wide(found) - _wide(expected)).max())
+    allowed = tolerance.allowed(_largest(expected) if largest is None else largest)
+    if gap <= allowed == 0:
+        return 0.0
+    return gap / allowed if math.isfinite(gap) and allowed > 0 else math.inf
+
+
+def nearest(found: ArrayLike, candidates: Iterable[ArrayLike], tolerance: Tolerance) -> int | None:
+    """Which of several right answers was given, None if none of them was; looks no further than the first."""
+    shares = []
+    for candidate in candidates:
+        shares.append(share_used(found, candidate, tolerance))
+        if shares[-1] <= 1:
+            break
+    best = int(np.argmin(shares))
+    return best if tolerance.admits(shares[best]) else None
+
+
+def _largest(values: NDArray[Any]) -> float:
+    return float(np.abs(_wide(values)).max(initial=0.0))
 
 
 def _wide(values: NDArray[Any]) -> NDArray[np.float64]:

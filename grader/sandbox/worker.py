@@ -5,6 +5,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -177,6 +178,9 @@ class Worker:
         self._watchdog: Watchdog | None = None
         self._last_status: int | None = None
         self._child_running = False
+        # For who measures what they change; both count from the next start.
+        self.threads = 1
+        self.python = sys.executable
 
     def __enter__(self) -> Self:
         self.start()
@@ -200,6 +204,7 @@ class Worker:
             self._scratch,
             self.limits,
             FIRST_WORKER_UID + secrets.randbelow(UIDS),
+            self.python,
         )
         ours, theirs = socket.socketpair()
         self._start_log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
@@ -225,7 +230,7 @@ class Worker:
             "filter": design.filter,
             "limits": self.limits.for_worker(own_user=design.own_user),
             "preload": list(self._preload),
-            "threads": 1,
+            "threads": self.threads,
         }
         with suppress(ChannelClosed, FrameTimeout):  # a worker that died at once is told by `wait_ready`
             self._control.send(settings, time.monotonic() + self.limits.start_seconds)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.checking import NotScored, Subject, Tolerance, expect_close, fail
+from grader.checking import NotScored, Subject, expect_close, fail, fail_by_difference, nearest
 from grader.tape import (
-    MEAN,
+    RETURNED,
     WORDS,
     Masks,
     Phase,
@@ -30,9 +30,9 @@ from grader.tape import (
     times,
     validated,
 )
+from grader.tolerances import tolerance
 
-COPIED = Tolerance(1e-5, 0, "one number, handed on: off by what float32 rounds away at most")
-STEPS = Tolerance(1e-5, 1e-4, "three steps in float32 over samples in another order: off by about 1e-6")
+STEPS = tolerance("trainer.steps", "relative", "three steps in float32, over samples in another order")
 
 SEEDS = 1 << 31
 TRAIN, VAL = 10, 7
@@ -94,6 +94,8 @@ def test_fresh_gradients(student: Subject, rng: np.random.Generator) -> None:
             elif event["what"] == "step":
                 steps += 1
                 expect_gradients(batch, set(event["samples"]), f"{phase.name}, step {steps} of the training")
+    if not steps:
+        fail("The optimizer takes no step, so no gradient is used.", expected="a step for each batch", found="none")
 
 
 def expect_gradients(batch: set[int], found: set[int], where: str) -> None:
@@ -149,16 +151,18 @@ def test_loss(student: Subject, rng: np.random.Generator) -> None:
         losses = np.array([loss["value"] for loss in phase.all("loss")])
         sizes = np.array([loss["size"] for loss in phase.all("loss")])
         loss, expected = returned(phase)[0], float((losses * sizes).sum() / sizes.sum())
-        if not np.isclose(loss, losses.mean(), MEAN.relative, MEAN.absolute):
+        if nearest(loss, (expected, losses.mean()), RETURNED) is None:
             message = f"The loss that _{phase.kind}_epoch returns {mistaken_for(loss, losses, sizes)}."
             example = "batches of {}: losses {}".format(listed(sizes), listed(f"{one:.4f}" for one in losses))
-            expect_close(loss, expected, MEAN, message, where=phase.name, example=example)
+            fail_by_difference(loss, expected, RETURNED, message, where=phase.name, example=example)
 
 
 def test_metric_reset(student: Subject, rng: np.random.Generator) -> None:
     """Both metrics are reset between two of their epochs, and not within one."""
     run = student.trainer_run(**case(rng))
     of_phase = [phase["kind"] for phase in run["phases"]]
+    if not any(event["what"] == "reset" for event in run["events"]):
+        fail("No metric is ever reset.", expected="a reset before the first batch of each epoch", found="none")
     for kind in {phase.kind for phase in phases(run)}:
         last, fresh = None, True
         for event in [event for event in run["events"] if event.get("metric") == kind]:
@@ -238,7 +242,7 @@ def test_miou(student: Subject, rng: np.random.Generator) -> None:
         if expected is None:
             fail(f"{phase.kind}_metric is never updated.", expected="an update for each batch", where=phase.name)
         message = f"The mIoU that _{phase.kind}_epoch returns is not that of {phase.kind}_metric."
-        expect_close(miou, expected, COPIED, message, where=phase.name)
+        expect_close(miou, expected, RETURNED, message, where=phase.name)
 
 
 def test_dict_output(student: Subject, rng: np.random.Generator) -> None:
@@ -262,7 +266,10 @@ def test_label_shape(student: Subject, rng: np.random.Generator) -> None:
 
 def shapes_given(phase: Phase) -> list[tuple[str, Any]]:
     """The shapes of scores and labels that loss and metric get, call by call, and who of them."""
-    return [(TAKERS[e["what"]], e["shapes"]) for e in phase.events if e["what"] in TAKERS]
+    given = [(TAKERS[e["what"]], e["shapes"]) for e in phase.events if e["what"] in TAKERS]
+    if not given and phase.all("forward"):
+        fail("Neither loss nor metric get the scores of a batch.", expected="scores and labels", where=phase.name)
+    return given
 
 
 def describe(labels: NDArray[np.int64]) -> str:
@@ -410,4 +417,4 @@ def test_learns(student: Subject, reference: Subject, rng: np.random.Generator) 
 
 def test_dispose(student: Subject, rng: np.random.Generator) -> None:
     """`dispose()` can be called after a training."""
-    student.trainer_run(**case(rng, epochs=1), dispose=True)
+    phases(student.trainer_run(**case(rng, epochs=1), dispose=True), "train")

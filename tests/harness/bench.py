@@ -1,6 +1,7 @@
 """Grading one submission after another with the same two workers, whose start takes longer than the checks."""
 
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -112,13 +113,13 @@ class Bench:
         self.recogniser = stack.enter_context(Recogniser(load_mistakes(), self._reference, self._answers))
 
     def grade(
-        self, source: Path, checks: Iterable[str] | None = None, seconds: float | None = None, seed: int = SEED
+        self, source: Path, checks: Iterable[str] | Rubric | None = None, seconds: float | None = None, seed: int = SEED
     ) -> Graded:
         """Take a submission in and run checks on it, all of the rubric's unless some are named.
 
         Args:
             source: a folder or a zip.
-            checks: ids; what they require has to be among them.
+            checks: ids, and what they require has to be among them; or a rubric of one's own.
             seconds: a time limit for calls and checks that differs from the bench's.
             seed: of everything random in the checks.
         """
@@ -152,6 +153,18 @@ class Bench:
         assert files_of(self._tree) == before, "the submission was changed"
         return plugin, rubric
 
+    def run_student_with(self, threads: int = 1, python: str = sys.executable) -> dict[str, Any]:
+        """Have submissions run with so many threads and this interpreter from now on; what their worker is, told by it.
+
+        Another interpreter is started without isolation, which would show it the packages of this one.
+        """
+        worker = self._student
+        if (worker.threads, worker.python) != (threads, python):
+            worker.stop()
+            worker.threads, worker.python = threads, python
+            worker.isolation = self._reference.isolation if python == sys.executable else Isolation.NONE
+        return worker.wait_ready()
+
     def remains(self) -> list[str]:
         """What the last submission has left behind, cleared away so that the next one is judged by itself."""
         left = self._left()
@@ -183,9 +196,17 @@ def open_bench() -> Iterator[Bench]:
         yield Bench(stack.enter_context(work_folder()), stack, tier, Limits(), PRELOADED)
 
 
-def _only(checks: Iterable[str] | None) -> Rubric:
-    if checks is None:
-        return RUBRIC
+def independent(checks: Iterable[str]) -> Rubric:
+    """These checks, each by itself: none is left open for what it requires or follows."""
+    wanted, rubric = frozenset(checks), load_rubric()
+    alone = {"requires": (), "follows": ()}
+    chosen = tuple(check.model_copy(update=alone) for check in rubric.checks if check.id in wanted)
+    return rubric.model_copy(update={"checks": chosen})
+
+
+def _only(checks: Iterable[str] | Rubric | None) -> Rubric:
+    if checks is None or isinstance(checks, Rubric):
+        return checks or RUBRIC
     wanted = frozenset(checks)
     return Rubric(
         parts=RUBRIC.parts,

@@ -79,11 +79,17 @@ def test_epochs_are_counted_by_training():
     assert found == [("train", 0), ("val", 0), ("train", 1), ("train", 2), ("val", 2)]
 
 
-@pytest.mark.parametrize("run", [run_of("train"), run_of("train", "val", forward=False)], ids=["none", "empty"])
-def test_without_a_validation_nothing_is_judged_of_it(run):
+def test_without_a_validation_nothing_is_judged_of_it():
     """A check of the validation stays open where there was none, since it neither passed nor failed."""
     with pytest.raises(NotScored, match="no validation"):
-        phases(run, "val")
+        phases(run_of("train"), "val")
+
+
+@pytest.mark.parametrize("kind", [None, "train", "val"])
+def test_a_training_that_does_nothing_fails(kind):
+    """Where no batch ever passes the network, there is nothing to leave open."""
+    with pytest.raises(CheckFailed, match="Nothing is trained"):
+        phases(run_of("train", "val", forward=False), kind)
 
 
 @pytest.mark.parametrize(
