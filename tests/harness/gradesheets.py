@@ -236,7 +236,15 @@ def starter() -> Gradesheet:
 def hostile(text: str) -> Gradesheet:
     """Every string that a submission controls is `text`; what the machine says of itself is its beginning."""
     finding = Finding(
-        message=text, expected=text, found=text, where=text, example=text, traceback=text, hint=text, log=text
+        message=text,
+        expected=text,
+        found=text,
+        where=text,
+        example=text,
+        traceback=text,
+        likely=text,
+        hint=text,
+        log=text,
     )
     ends = (
         fails("metrics.perfect", finding),

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from grader.naming import load_mistakes
 from grader.records import Isolation, Status
 from tests.harness.command import ROOT, environment, grader, only_gradesheet, with_status
 from tests.harness.handin import without_markers
@@ -53,12 +54,18 @@ def test_the_untouched_starter_earns_only_what_it_provides(tmp_path: Path) -> No
 
 
 def test_the_example_loses_exactly_its_two_mistakes(tmp_path: Path) -> None:
-    """`examples/group_7` has two mistakes and loses the points of two checks."""
+    """`examples/group_7` has two mistakes, loses the points of two checks, and is told what the mistakes are."""
     result = grader(ROOT / "examples" / "group_7", "--no-training", "--output", tmp_path)
     assert result.returncode == 1, result.stderr
     sheet = only_gradesheet(tmp_path)
     assert with_status(sheet, Status.FAILED) == ["metrics.absent_classes", "segformer.block_drop_path"]
     assert (sheet.points.lost, sheet.points.open) == (4, 0)
+    known = {mistake.name: mistake.sentence for mistake in load_mistakes()}
+    told = [item.outcome.finding.likely for item in sheet.items if item.outcome.status is Status.FAILED]
+    assert told == [known["absent_classes_left_out"], known["mlp_branch_never_dropped"]]
+    report = (tmp_path / "group_7" / "report.html").read_text()
+    assert all(sentence in report for sentence in told if sentence)
+    assert "This is what comes out when" in result.stdout
 
 
 def test_the_same_zip_and_seed_give_the_same_gradesheet(tmp_path: Path) -> None:

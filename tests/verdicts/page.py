@@ -7,7 +7,7 @@ import jinja2
 from grader.pipeline import ROOT
 from grader.rubric import load_rubric
 from tests.submissions.planted import right_submissions, wrong_submissions
-from tests.verdicts.flakes import PACKED
+from tests.verdicts.flakes import PACKED, digest
 from tests.verdicts.results import kept
 
 PAGE = ROOT / "docs" / "verdicts.md"
@@ -25,12 +25,14 @@ def page() -> bool:
 def text() -> str:
     """The whole page; a figure that was never measured is missing in it, with the command that would give it."""
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    flaky = (kept("flakes") or {"parts": {}})["parts"]
     titles = {part.id: part.title for part in load_rubric().parts}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         mistakes=kept("mistakes"),
         mutants=kept("mutants"),
         flakes=kept("flakes"),
         titles=titles,
+        stale=[part for part, measured in flaky.items() if measured["sources"] != digest(part)],
         packed=PACKED,
         planted={"wrong": len(wrong_submissions()), "right": len(right_submissions())},
     )

@@ -67,6 +67,8 @@ class SegMetrics(PerformanceMeasure):
             raise ValueError(f"shapes do not match: {prediction.shape} and {target.shape}")
         if prediction.shape[1] != len(self.classes):
             raise ValueError(f"expected {len(self.classes)} classes, got {prediction.shape[1]}")
+        if target.is_floating_point() or target.dtype == torch.bool:
+            raise ValueError(f"target has to hold whole numbers, not {target.dtype}")
         valid = target != 255
         labels = target[valid]
         if labels.numel() > 0 and (labels.min() < 0 or labels.max() >= len(self.classes)):
