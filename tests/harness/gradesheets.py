@@ -242,7 +242,7 @@ def hostile(text: str) -> Gradesheet:
         where=text,
         example=text,
         traceback=text,
-        likely=text,
+       
         hint=text,
         log=text,
     )
