@@ -89,7 +89,7 @@ def test_mistakes_and_solutions_in_the_data_exist():
 
 
 def test_a_tolerance_is_the_factor_times_the_widest_spread():
-    """The source with the largest deviation counts, and no less than one rounding in float32."""
+    """The source with the largest deviation counts, and no less than what a sum in another order may be off by."""
     assert Margins(unit="relative", spread={"a": 1e-5, "b": 2e-5}, widest=None, mistake=None).derived == FACTOR * 2e-5
     assert Margins(unit="relative", spread={"a": 0.0}, widest=None, mistake=None).derived == FACTOR * LEAST
 

@@ -76,6 +76,7 @@ def tolerances(
     seeds: int = 10,
     python: Path | None = None,
     only: tuple[Source, ...] = SOURCES,
+    part: tuple[str, ...] = (),
     processes: int | None = None,
 ) -> bool:
     """Measure how far correct answers lie apart and planted mistakes lie off, and write what the tolerances come from.
@@ -90,10 +91,11 @@ def tolerances(
         seeds: 0 to below this number, for the solution.
         python: an interpreter with another torch; it runs without isolation.
         only: what to measure.
+        part: the parts of the rubric whose checks are run, all without; a tolerance of several needs them all.
         processes: gradings at the same time, one a core if not given.
     """
-    everything = frozenset(check.id for check in RUBRIC.checks)
-    ((_, first),) = on_benches(watched, [Case("seeds", SOLUTION, 0, everything)], 1)
+    candidates = frozenset(check.id for check in RUBRIC.checks if not part or check.part in part)
+    ((_, first),) = on_benches(watched, [Case("seeds", SOLUTION, 0, candidates)], 1)
     comparing = frozenset(one.check for one in first.deviations)
     fine = True
     for source in only:
@@ -190,12 +192,12 @@ def margins(name: str, unit: Unit, seen: list[tuple[Case, Seen]], old: Margins |
             spread[source] = max(spread.get(source, 0.0), value)
             widest = max(widest, (value, case.planted.name)) if source == "right" else widest
     kept = {source: value for source, value in (old.spread if old else {}).items() if source != GUESS or not spread}
-    mistakes = any(case.source == MISTAKES for case, _ in seen)
+    tried = {one.tolerance for case, found in seen if case.source == MISTAKES for one in found.deviations}
     return Margins(
         unit=unit,
         spread=dict(sorted((kept | spread).items())),
         widest=(widest[1] or None) if "right" in spread or old is None else old.widest,
-        mistake=nearest_mistake(name, seen) if mistakes or old is None else old.mistake,
+        mistake=nearest_mistake(name, seen) if name in tried or old is None else old.mistake,
     )
 
 
