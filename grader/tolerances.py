@@ -19,8 +19,9 @@ COMMAND: Final = "python -m tests.verdicts tolerances"
 # What was measured comes from few machines, versions and ways to write it. A decimal digit for those that nobody has
 # tried (another processor, a GPU, longer sums, a lower precision within), and a factor of 3 for bad luck beyond that.
 FACTOR: Final = 30.0
-# Where all answers that were measured are equal, or nearly: the next one may round once more, in float32.
-LEAST: Final = 2.0**-23
+# Where the answers that were measured are equal, or nearly, nobody happened to compute otherwise: the next one may sum
+# a few hundred numbers in another order, in float32.
+LEAST: Final = 1e-6
 
 Unit = Literal["absolute", "relative"]
 
@@ -28,13 +29,14 @@ Unit = Literal["absolute", "relative"]
 class Tolerance(NamedTuple):
     """How far a number may be off: `absolute + relative * the largest expected magnitude`, and why so far.
 
-    `name` is that of the measurements that it comes from or that it is held against.
+    `name` is that of the measurements that it comes from; `ruled` if it is only held against them.
     """
 
     absolute: float
     relative: float
     reason: str
     name: str | None = None
+    ruled: bool = False
 
     def allowed(self, largest: float) -> float:
         """How far a number may be off where the largest expected one is this."""
@@ -61,12 +63,16 @@ class Margins(Record):
         spread: the largest deviation of correct answers, by where they come from.
         widest: the correct solution with the largest deviation among those that are written otherwise.
         mistake: what has to fail by it, None where no planted mistake does.
+        reason: as it stands beside the check.
+        rule: the tolerance where something else than rounding decides; the reason says what.
     """
 
     unit: Unit
     spread: dict[str, float]
     widest: str | None
     mistake: Mistake | None
+    reason: str = ""
+    rule: float | None = None
 
     @property
     def largest(self) -> float:
@@ -77,6 +83,11 @@ class Margins(Record):
     def derived(self) -> float:
         """The tolerance that follows from it where rounding decides."""
         return FACTOR * max(self.largest, LEAST)
+
+    @property
+    def value(self) -> float:
+        """The tolerance."""
+        return self.derived if self.rule is None else self.rule
 
 
 class Measured(Record):
@@ -119,4 +130,5 @@ def tolerance(name: str, unit: Unit, reason: str, rule: float | None = None) -> 
     if margins is None or margins.unit != unit:
         raise GraderFault(f"The tolerance {name} was not measured: run `{COMMAND}`.")
     value = margins.derived if rule is None else rule
-    return Tolerance(value, 0, reason, name) if unit == "absolute" else Tolerance(0, value, reason, name)
+    absolute, relative = (value, 0.0) if unit == "absolute" else (0.0, value)
+    return Tolerance(absolute, relative, reason, name, ruled=rule is not None)

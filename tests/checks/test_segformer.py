@@ -12,12 +12,19 @@ from numpy.typing import NDArray
 
 from grader.checking import Subject, expect_close, fail, fail_by_difference, nearest, share_used
 from grader.levels import ORDER, ORDERS
-from grader.tolerances import tolerance
+from grader.tolerances import Tolerance, tolerance
 
 FORWARD = tolerance("segformer.forward", "relative", "float32, summed in another order")
 BACKWARD = tolerance(
     "segformer.backward", "relative", "gradients are sums over all tokens, in float32 and in another order"
 )
+LENGTHS = tolerance(
+    "segformer.lengths",
+    "relative",
+    "of half a million units some lie so near the kink of the ReLU that rounding decides whether their gradient counts",
+)
+# Of the largest gradient: below it, lengths are judged by this, since some are 0 but for rounding.
+SHORTEST = 1e-3
 
 SEEDS = 1 << 31
 CUT_OFF = "The output is right, but no gradient reaches {what}: its branch is cut off, by detach(), .data or no_grad()."
@@ -67,24 +74,36 @@ def test_block_gradients(student: Subject, reference: Subject, rng: np.random.Ge
             student.segformer_block_gradients(**case),
             reference.segformer_block_gradients(**case),
         )
-        expect_gradients(found, expected)
+        expect_gradients(found, expected, BACKWARD, 1.0)
 
 
-def expect_gradients(found: dict[str, NDArray[Any]], expected: dict[str, NDArray[Any]]) -> None:
+def expect_gradients(
+    found: dict[str, NDArray[Any]], expected: dict[str, NDArray[Any]], tolerance: Tolerance, least: float
+) -> None:
     """Fail at the first parameter that has no gradient, or another one than expected.
 
-    Some gradients are 0 but for rounding (that of a bias before a normalisation), so what is small is judged by the
-    largest gradient of all.
+    Some gradients are 0 but for rounding (that of a bias before a normalisation), so what is small is judged by a share
+    of the largest gradient of all.
+
+    Args:
+        found: the gradient of each parameter.
+        expected: the right ones.
+        tolerance: relative to a gradient's largest value.
+        least: and to no less than this share of the largest value of all.
     """
-    largest = max(float(np.abs(right).max()) for right in expected.values())
-    for name, right in expected.items():
-        what = "the input x" if name == "x" else name
-        if name not in found:
-            fail(f"There is no parameter {name}.", expected=name, found=", ".join(found))
-        if np.abs(right).max() > BACKWARD.allowed(largest) and not np.any(found[name]):
-            fail(CUT_OFF.format(what=what), where=name)
-        message = f"The gradient of {what} is wrong."
-        expect_close(found[name], right, BACKWARD, message, largest=largest, where=name)
+    if missing := [name for name in expected if name not in found]:
+        fail(f"There is no parameter {missing[0]}.", expected=missing[0], found=", ".join(found))
+    largest = {name: float(np.abs(right).max()) for name, right in expected.items()}
+    scales = {name: max(value, least * max(largest.values())) for name, value in largest.items()}
+    shares = {name: share_used(found[name], right, tolerance, scales[name]) for name, right in expected.items()}
+    if tolerance.admits(max(shares.values())):
+        return
+    name = next(name for name, share in shares.items() if not share <= 1)
+    what = "the input x" if name == "x" else name
+    if not np.any(found[name]):
+        fail(CUT_OFF.format(what=what), where=name)
+    message = f"The gradient of {what} is wrong."
+    fail_by_difference(found[name], expected[name], tolerance, message, largest=scales[name], where=name)
 
 
 def test_block_drop_path(student: Subject, reference: Subject, rng: np.random.Generator) -> None:
@@ -259,7 +278,7 @@ def test_network_training(student: Subject, reference: Subject, rng: np.random.G
     expected = reference.segformer_network_gradients(**case, order=ORDERS[which or 0])
     if which is None:
         fail_by_difference(found["scores"], expected["scores"], FORWARD, "In training mode the scores are wrong.")
-    expect_gradients(found["lengths"], expected["lengths"])
+    expect_gradients(found["lengths"], expected["lengths"], LENGTHS, SHORTEST)
 
 
 def test_checkpoint(student: Subject, reference: Subject, rng: np.random.Generator) -> None:

@@ -1,7 +1,6 @@
 """Answers of the solution, spoilt in ways that every check has to notice, in the form that their probe gives them."""
 
 import copy
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -147,11 +146,11 @@ class Spoilt(TrustedSubject):
         worker: where the solution runs.
         seed: as for every subject.
         answers: what it has answered before.
-        logs: what it printed meanwhile, by the same digests.
+        logs: what it printed meanwhile, by the answer's identity, which lasts as long as `answers` hold it.
         spoil: what becomes of an answer.
     """
 
-    def __init__(self, worker: Worker, seed: int, answers: dict[bytes, Any], logs: dict[bytes, str], spoil: Spoil):
+    def __init__(self, worker: Worker, seed: int, answers: dict[bytes, Any], logs: dict[int, str], spoil: Spoil):
         super().__init__(worker, seed, answers)
         self._logs = logs
         self._spoil = spoil
@@ -161,11 +160,11 @@ class Spoilt(TrustedSubject):
     def ask(self, probe: str, arguments: dict[str, Any]) -> Any:
         """The solution's answer, spoilt, and still of the form that its probe has."""
         answer = super().ask(probe, arguments)
-        call = hashlib.sha256(encode([probe, self._seed, arguments])).digest()
-        self._printed = self._logs.setdefault(call, super().log)
+        self._printed = self._logs.setdefault(id(answer), super().log)
         self.touched = self.touched or self._spoil is exception
         spoilt = self._spoil(answer, arguments)
-        self.touched = self.touched or encode(spoilt) != encode(unspoilt(answer, arguments))
+        if self._spoil is not unspoilt and not self.touched:
+            self.touched = encode(spoilt) != encode(unspoilt(answer, arguments))
         return FORMS[probe].read(spoilt, arguments)
 
     @property
@@ -192,7 +191,7 @@ class Audit(SomeChecks):
         submission: Submission,
         worker: Worker,
         answers: dict[bytes, Any],
-        logs: dict[bytes, str],
+        logs: dict[int, str],
         spoil: Spoil,
     ) -> None:
         spoilt = submission.model_copy(update=FILES.get(spoil, {}))

@@ -7,6 +7,7 @@ from textwrap import dedent
 from unittest import mock
 
 import hypothesis
+import numpy as np
 import pytest
 from hypothesis import Phase
 
@@ -141,7 +142,7 @@ def test_a_saved_file_of_zeros_fails(audit: Run) -> None:
     """A last model that holds zeros in place of the network's weights is not the network's."""
 
     def emptied(answer, _arguments):
-        return unspoilt(answer, {}) | {"last": {name: 0 * value for name, value in answer["last"].items()}}
+        return unspoilt(answer, {}) | {"last": {name: np.zeros_like(value) for name, value in answer["last"].items()}}
 
     outcomes = audit(emptied, independent(["trainer.last_model"]), CHECKS).outcomes
     assert outcomes["trainer.last_model"].status is Status.FAILED

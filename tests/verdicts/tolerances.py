@@ -32,6 +32,7 @@ THREADS = (2, 4)
 SEEDS_OF_RIGHT = 1
 SEEDS_OF_SCRIPTS = 2  # they compare settings and colours, which no seed changes, and take half of the time
 SCRIPTS = ("fcn", "pretraining")
+WIDTH = 150
 SECONDS = 120  # for a check: nothing is judged here, and the machine may be busy
 OTHER_TORCH = "torch "
 MISTAKES = "mistakes"
@@ -54,12 +55,21 @@ class Case(NamedTuple):
 
 
 class Deviation(NamedTuple):
-    """The largest deviation by which one tolerance was used in one check, in the tolerance's own unit."""
+    """The largest deviation that one tolerance was asked about in one check, in the tolerance's own unit."""
 
-    tolerance: str
-    unit: Unit
+    used: Tolerance
     check: str
     value: float
+
+    @property
+    def tolerance(self) -> str:
+        """The tolerance's name."""
+        return self.used.name or ""
+
+    @property
+    def unit(self) -> Unit:
+        """What its deviations are measured in."""
+        return "absolute" if self.used.absolute else "relative"
 
 
 class Seen(NamedTuple):
@@ -76,6 +86,7 @@ def tolerances(
     seeds: int = 10,
     python: Path | None = None,
     only: tuple[Source, ...] = SOURCES,
+    part: tuple[str, ...] = (),
     processes: int | None = None,
 ) -> bool:
     """Measure how far correct answers lie apart and planted mistakes lie off, and write what the tolerances come from.
@@ -90,10 +101,11 @@ def tolerances(
         seeds: 0 to below this number, for the solution.
         python: an interpreter with another torch; it runs without isolation.
         only: what to measure.
+        part: the parts of the rubric whose checks are run, all without; a tolerance of several needs them all.
         processes: gradings at the same time, one a core if not given.
     """
-    everything = frozenset(check.id for check in RUBRIC.checks)
-    ((_, first),) = on_benches(watched, [Case("seeds", SOLUTION, 0, everything)], 1)
+    candidates = frozenset(check.id for check in RUBRIC.checks if not part or check.part in part)
+    ((_, first),) = on_benches(watched, [Case("seeds", SOLUTION, 0, candidates)], 1)
     comparing = frozenset(one.check for one in first.deviations)
     fine = True
     for source in only:
@@ -145,13 +157,12 @@ def watched(bench: Bench, case: Case) -> Seen:
 @contextmanager
 def noted() -> Iterator[list[Deviation]]:
     """Note the largest deviation by tolerance and check; the list is filled at the end."""
-    largest: dict[tuple[str, Unit, str], float] = defaultdict(float)
+    largest: dict[tuple[Tolerance, str], float] = defaultdict(float)
     found: list[Deviation] = []
     admits = Tolerance.admits
 
     def listen(tolerance: Tolerance, share: float) -> bool:
-        unit: Unit = "absolute" if tolerance.absolute else "relative"
-        key = (tolerance.name or "", unit, checked_now())
+        key = (tolerance, checked_now())
         largest[key] = max(largest[key], share * (tolerance.absolute or tolerance.relative))
         return admits(tolerance, share)
 
@@ -190,12 +201,15 @@ def margins(name: str, unit: Unit, seen: list[tuple[Case, Seen]], old: Margins |
             spread[source] = max(spread.get(source, 0.0), value)
             widest = max(widest, (value, case.planted.name)) if source == "right" else widest
     kept = {source: value for source, value in (old.spread if old else {}).items() if source != GUESS or not spread}
-    mistakes = any(case.source == MISTAKES for case, _ in seen)
+    used = next((one.used for _, what in seen for one in what.deviations if one.tolerance == name), None)
+    tried = {one.tolerance for case, found in seen if case.source == MISTAKES for one in found.deviations}
     return Margins(
         unit=unit,
         spread=dict(sorted((kept | spread).items())),
         widest=(widest[1] or None) if "right" in spread or old is None else old.widest,
-        mistake=nearest_mistake(name, seen) if mistakes or old is None else old.mistake,
+        mistake=nearest_mistake(name, seen) if name in tried or old is None else old.mistake,
+        reason=used.reason if used or old is None else old.reason,
+        rule=((used.absolute or used.relative) if used.ruled else None) if used or old is None else old.rule,
     )
 
 
@@ -218,14 +232,17 @@ def write(found: Measured) -> None:
 
 
 def show() -> None:
-    """Print what is known, by tolerance."""
-    table = Table("tolerance", "unit", "widest correct", "smallest mistake", "by")
+    """Print what is known, by tolerance; "x": how many times wider than correct answers, narrower than mistakes."""
+    table = Table("tolerance", "unit", "widest correct", "from", "allowed", "smallest mistake", "by")
     for name, known in load_tolerances().items():
         where = max(known.spread, key=known.spread.__getitem__, default="-")
-        widest = f"{known.largest:.2g} ({known.widest if where == 'right' else where})"
+        source = known.widest if where == "right" else where
+        above = f" ({known.value / known.largest:.3g} x)" if known.largest else ""
         off = known.mistake
-        table.add_row(name, known.unit, widest, f"{off.deviation:.2g}" if off else "-", off.name if off else "-")
-    Console().print(table)
+        below = f"{off.deviation:.2g} ({off.deviation / known.value:.3g} x)" if off else "-"
+        allowed = f"{known.value:.2g}{above}{' by rule' if known.rule is not None else ''}"
+        table.add_row(name, known.unit, f"{known.largest:.2g}", source, allowed, below, off.name if off else "-")
+    Console(width=WIDTH).print(table)
 
 
 def tell_surprises(seen: Iterable[tuple[Case, Seen]]) -> bool:
