@@ -6,7 +6,8 @@ and ends by returning (passed), by `CheckFailed` (the submission is wrong) or by
 
 import errno
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,9 +19,11 @@ from grader.forms import FORMS, WrongForm
 from grader.records import Finding, Isolation
 from grader.sandbox import CallFailed, Limits, Session, Worker, WorkerLost
 from grader.sandbox.worker import CallError
+from grader.tolerances import Tolerance
 from grader.worker.channel import encode
 
 SHOWN_VALUES = 12
+KEPT_BYTES = 20 << 20
 # What torch says on a host without a GPU, by how it was built.
 WITHOUT_GPU = ("No CUDA GPUs are available", "Found no NVIDIA driver", "Torch not compiled with CUDA enabled")
 
@@ -57,12 +60,13 @@ class NotScored(Exception):  # noqa: N818 - a verdict of its own
     """The check cannot be judged here; its points stay open for the tutor."""
 
 
-class Tolerance(NamedTuple):
-    """How far a number may be off: `absolute + relative * the largest expected magnitude`, and why so far."""
+class Call(NamedTuple):
+    """A question to a submission in a check, and its answer; `CallError` where it raised."""
 
-    absolute: float
-    relative: float
-    reason: str
+    probe: str
+    seed: int
+    arguments: dict[str, Any]
+    answer: Any
 
 
 def fail(message: str, **context: str | None) -> NoReturn:
@@ -71,7 +75,13 @@ def fail(message: str, **context: str | None) -> NoReturn:
 
 
 def expect_close(
-    found: ArrayLike, expected: ArrayLike, tolerance: Tolerance, message: str, **context: str | None
+    found: ArrayLike,
+    expected: ArrayLike,
+    tolerance: Tolerance,
+    message: str,
+    *,
+    largest: float | None = None,
+    **context: str | None,
 ) -> None:
     """Fail unless shapes are equal and every value is finite and within the tolerance.
 
@@ -80,17 +90,58 @@ def expect_close(
         expected: what it should have given.
         tolerance: how far it may be off.
         message: what is wrong if it is not, in one sentence.
+        largest: the magnitude that the tolerance is relative to; the largest expected one if not given.
         **context: further fields of `Finding`, such as `example`.
     """
+    if not tolerance.admits(share_used(found, expected, tolerance, largest)):
+        fail_by_difference(found, expected, tolerance, message, largest=largest, **context)
+
+
+def fail_by_difference(
+    found: ArrayLike,
+    expected: ArrayLike,
+    tolerance: Tolerance,
+    message: str,
+    *,
+    largest: float | None = None,
+    **context: str | None,
+) -> NoReturn:
+    """End the check as failed with what `expect_close` tells of two values that are known to differ."""
     found, expected = np.asarray(found), np.asarray(expected)
     if found.shape != expected.shape:
         fail(message, expected=f"shape {expected.shape}", found=f"shape {found.shape}", **context)
-    if found.size == 0:
-        return
-    allowed = tolerance.absolute + tolerance.relative * float(np.abs(expected).max())
+    allowed = tolerance.allowed(_largest(expected) if largest is None else largest)
     off = ~(np.abs(_wide(found) - _wide(expected)) <= allowed)
-    if off.any():
-        fail(message, **_difference(found, expected, off, allowed), **context)
+    fail(message, **_difference(found, expected, off, allowed), **context)
+
+
+def share_used(found: ArrayLike, expected: ArrayLike, tolerance: Tolerance, largest: float | None = None) -> float:
+    """How much of a tolerance an answer uses up, 1 for all of it; infinite for another shape or what is not finite."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    if found.shape != expected.shape:
+        return math.inf
+    if found.size == 0:
+        return 0.0
+    gap = float(np.abs(_wide(found) - _wide(expected)).max())
+    allowed = tolerance.allowed(_largest(expected) if largest is None else largest)
+    if gap <= allowed == 0:
+        return 0.0
+    return gap / allowed if math.isfinite(gap) and allowed > 0 else math.inf
+
+
+def nearest(found: ArrayLike, candidates: Iterable[ArrayLike], tolerance: Tolerance) -> int | None:
+    """Which of several right answers was given, None if none of them was; looks no further than the first."""
+    shares = []
+    for candidate in candidates:
+        shares.append(share_used(found, candidate, tolerance))
+        if shares[-1] <= 1:
+            break
+    best = int(np.argmin(shares))
+    return best if tolerance.admits(shares[best]) else None
+
+
+def _largest(values: NDArray[Any]) -> float:
+    return float(np.abs(_wide(values)).max(initial=0.0))
 
 
 def _wide(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -121,7 +172,7 @@ def show(values: ArrayLike) -> str:
 class Subject:
     """A submission as a check sees it: every probe of `grader.probes` is a method, `<module>_<function>`.
 
-    The child process is forked at the first call and lives until the check ends.
+    The child process is forked at the first call and lives until the check ends. `calls` are those that were answered.
 
     Args:
         worker: where the code runs.
@@ -134,6 +185,7 @@ class Subject:
         self._stack = ExitStack()
         self._session: Session | None = None
         self.limits = worker.limits
+        self.calls: list[Call] = []
 
     def allow(self, seconds: float) -> None:
         """Give the calls of this check other time limits; before the first call."""
@@ -157,10 +209,20 @@ class Subject:
             NotScored: it insists on what this host cannot offer: a GPU, or shared memory under Landlock.
         """
         try:
-            return self._call(probe, arguments)
+            answer = self._call(probe, arguments)
         except CallFailed as failure:
+            self._keep(Call(probe, self._seed, arguments, failure.error))
             self.raise_unless_it_could_run(failure.error)
             raise as_check_failed(failure.error, self.limits) from None
+        self._keep(Call(probe, self._seed, arguments, answer))
+        return answer
+
+    def _keep(self, call: Call) -> None:
+        """Remember a call; none at all where answers are so large that keeping them would take our memory."""
+        if self.received <= KEPT_BYTES:
+            self.calls.append(call)
+        else:
+            self.calls.clear()
 
     def raise_unless_it_could_run(self, error: CallError) -> None:
         """Raise `NotScored` for what this host cannot offer, through no fault of the submission."""
@@ -181,6 +243,11 @@ class Subject:
             raise WorkerLost("garbage", f"The answer is not of the form that the question has: {wrong}.") from None
 
     @property
+    def received(self) -> int:
+        """How many bytes were answered in this check so far."""
+        return self._session.received if self._session is not None else 0
+
+    @property
     def alarms(self) -> set[tuple[str, str]]:
         """What looked like tampering in this check so far, as (kind, evidence)."""
         return self._session.alarms if self._session is not None else set()
@@ -191,8 +258,9 @@ class Subject:
         return self._session.log if self._session is not None else ""
 
     def close(self) -> None:
-        """End the child process."""
+        """End the child process, and let go of what was said."""
         self._stack.close()
+        self.calls = []
 
 
 class TrustedSubject(Subject):

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from grader.errors import GraderFault
 from grader.intake import modules_imported, take_in
+from grader.naming import Recogniser, load_mistakes
 from grader.plugin import GraderPlugin, run_checks
 from grader.records import (
     Environment,
@@ -106,20 +108,37 @@ def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
             versions = reference.wait_ready()
             student.wait_ready()
         environment = describe_environment(isolation, detail, versions, options.limits)
-        plugin = GraderPlugin(rubric, submission, student, reference, options.seed, _counter(rubric, watcher))
+        answers: dict[bytes, Any] = {}
+        recogniser = stack.enter_context(Recogniser(load_mistakes(), reference, answers))
+        tell = _teller(rubric, watcher, recogniser)
+        plugin = GraderPlugin(rubric, submission, student, reference, options.seed, tell, answers)
         with clock.stage("checks"):
             finished = run_checks(plugin, CHECKS)
+        with clock.stage("known mistakes"):
+            plugin.outcomes |= _named(plugin, recogniser)
     return _gradesheet(rubric, submission, plugin, options.seed, environment, clock, complete=finished)
 
 
-def _counter(rubric: Rubric, watcher: Watcher) -> Callable[[Outcome], None]:
+def _teller(rubric: Rubric, watcher: Watcher, recogniser: Recogniser) -> Callable[[Outcome], None]:
     done: set[str] = set()
 
-    def count(outcome: Outcome) -> None:
+    def tell(outcome: Outcome) -> None:
         done.add(outcome.check)
         watcher.outcome(outcome, len(done), len(rubric.checks))
+        if outcome.status is Status.FAILED and not outcome.not_started:
+            recogniser.prepare()
 
-    return count
+    return tell
+
+
+def _named(plugin: GraderPlugin, recogniser: Recogniser) -> dict[str, Outcome]:
+    """The failures that a known mistake explains, with its name in what the student reads."""
+    outcomes = {}
+    for check, mistake in recogniser.names(plugin.outcomes, plugin.calls).items():
+        outcome = plugin.outcomes[check]
+        told = {"likely": mistake.sentence, "hint": mistake.hint or outcome.finding.hint}
+        outcomes[check] = outcome.model_copy(update={"finding": outcome.finding.model_copy(update=told)})
+    return outcomes
 
 
 def _gradesheet(

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import inspect
 import os
 import sys
 import time
@@ -16,13 +17,15 @@ import pytest
 from hypothesis import HealthCheck, Phase
 from hypothesis.errors import Flaky
 
-from grader.checking import CheckFailed, NotScored, Subject, TrustedSubject
+from grader.checking import Call, CheckFailed, NotScored, Subject, TrustedSubject
 from grader.errors import GraderFault
 from grader.records import Finding, Flag, Outcome, SmokeTraining, Status, Submission
 from grader.rubric import Check, Rubric
 from grader.sandbox import Worker, WorkerLost
 
 SHRINK_SHARE = 0.5
+# Of answers in failed checks, which may name their mistakes; as Python's objects they take up to 20 times as much.
+KEPT_IN_ALL = 64 << 20
 SETTINGS = hypothesis.settings(
     database=None,
     deadline=None,
@@ -54,7 +57,9 @@ class _Enough(BaseException):
 
 
 class GraderPlugin:
-    """Runs the checks on a submission and collects `outcomes` and `seconds` by check id, `flags`, `trainings_seen`.
+    """Runs the checks on a submission; collects `outcomes`, `seconds`, `calls` by check, `flags`, `trainings_seen`.
+
+    `calls` are what the submission was asked and answered in those checks that it failed.
 
     Args:
         rubric: the checks that must be found.
@@ -78,6 +83,9 @@ class GraderPlugin:
     ) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self.seconds: dict[str, float] = {}
+        self.calls: dict[str, list[Call]] = {}
+        self._kept_bytes = 0
+        self._asking_more = False
         self._flags: dict[tuple[str, str], Flag] = {}
         self.trainings_seen: list[SmokeTraining] = []
         self.suites = sorted({f"test_{check.part}.py" for check in rubric.checks})
@@ -177,6 +185,8 @@ class GraderPlugin:
             try:
                 inner(*positional, **named)
             except CheckFailed as failure:
+                if self._asking_more:
+                    return
                 if time.monotonic() - started[0] > budget:
                     raise _Enough(failure) from None
                 raise
@@ -193,6 +203,29 @@ class GraderPlugin:
                 raise NotScored(f"Can only be judged once “{title}” has passed.")
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        """After a failure ask about larger examples too: the smallest one, good to read, hides which mistake it is."""
+        try:
+            return (yield)
+        except CheckFailed as failure:
+            if not failure.not_started:
+                self._ask_more(item)
+            raise
+
+    def _ask_more(self, item: pytest.Item) -> None:
+        """Run a Hypothesis test again through all of its examples, whatever comes of it."""
+        test: Any = getattr(item, "obj", None)
+        if not isinstance(item, pytest.Function) or not hypothesis.is_hypothesis_test(test):
+            return
+        self._asking_more = True
+        try:
+            test(**{name: item.funcargs[name] for name in inspect.signature(test).parameters})
+        except (Exception, WorkerLost):  # noqa: BLE001 - the verdict is there already
+            return
+        finally:
+            self._asking_more = False
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         """Record the outcome when the body has run, or when the set-up kept it from running."""
         report = yield
@@ -204,6 +237,8 @@ class GraderPlugin:
             outcome = outcome_of(self._checks[name], error, subject)
             outcome = outcome if getattr(error, "own", False) else self._left_open_if_it_follows(outcome)
             self._record(outcome)
+            if outcome.status is Status.FAILED and subject is not None:
+                self._keep_calls(name, subject)
             alarms = set(subject.alarms) if subject else set()
             if outcome.status is Status.FAILED and (contradiction := getattr(error, "contradiction", None)):
                 alarms.add(("contradiction", contradiction))
@@ -212,6 +247,11 @@ class GraderPlugin:
         elif call.when == "teardown" and error is not None:
             self._record(fault(name, error))
         return report
+
+    def _keep_calls(self, name: str, subject: Subject) -> None:
+        self._kept_bytes += subject.received
+        if self._kept_bytes <= KEPT_IN_ALL:
+            self.calls[name] = subject.calls
 
     def _left_open_if_it_follows(self, outcome: Outcome) -> Outcome:
         """Take back a failure that may only be the consequence of one in another part; it keeps what was found."""

@@ -69,6 +69,7 @@ class Finding(Record):
     where: str | None = None
     example: str | None = Field(None, description="The smallest failing input, ready to be read.")
     traceback: str | None = Field(None, description="The submission's own frames of an exception.")
+    likely: str | None = Field(None, description="The known mistake that gives the very output of the submission.")
     hint: str | None = None
     log: str | None = Field(None, description="The end of what the submission printed during the check.")
 

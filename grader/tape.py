@@ -7,9 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.checking import NotScored, Tolerance, fail
+from grader.checking import NotScored, fail, share_used
+from grader.tolerances import tolerance
 
-MEAN = Tolerance(1e-6, 1e-4, "the same float32 losses, summed in another order or precision: off by about 1e-6")
+RETURNED = tolerance(
+    "trainer.returned", "absolute", "float32 is off by 1e-6; who rounds to four digits, by half of the last", rule=6e-5
+)
 WORDS = {"train": "training", "val": "validation"}
 
 Event = dict[str, Any]
@@ -41,6 +44,7 @@ def phases(run: dict[str, Any], kind: str | None = None) -> list[Phase]:
     """The phases of a run, of one kind or all.
 
     Raises:
+        CheckFailed: nothing ever passed the network.
         NotScored: there is none of the kind.
     """
     found, epoch = [], -1
@@ -48,6 +52,8 @@ def phases(run: dict[str, Any], kind: str | None = None) -> list[Phase]:
         epoch += notes["kind"] == "train"
         events = [event for event in run["events"] if event["phase"] == number]
         found.append(Phase(notes["kind"], max(epoch, 0), notes, events))
+    if not any(phase.all("forward") for phase in found):
+        fail("Nothing is trained.", expected="batches that pass the network", found="train() ends without any")
     found = [phase for phase in found if kind in (None, phase.kind)]
     if not any(phase.all("forward") for phase in found):
         raise NotScored(f"There was no {WORDS.get(kind or 'train')} that could be judged.")
@@ -85,6 +91,8 @@ def labels_given(run: dict[str, Any], drawn: Masks) -> list[tuple[Phase, str, ND
             if event["what"] in ("loss", "update"):
                 for sample, labels in zip(batch, event["labels"], strict=False):
                     given.append((phase, event["what"], np.array(labels), on_disk[sample]))
+    if not given:
+        fail("Neither loss nor metrics get labels.", expected="the labels of each batch", found="none")
     return given
 
 
@@ -104,7 +112,7 @@ def mistaken_for(loss: float, losses: NDArray[np.float64], sizes: NDArray[np.int
         "is the sum over the batches divided by the number of samples": losses.sum() / sizes.sum(),
         "counts a small last batch as if it were full": (losses * sizes.max()).sum() / sizes.sum(),
     }
-    same = (words for words, other in others.items() if np.isclose(loss, other, MEAN.relative, MEAN.absolute))
+    same = (words for words, other in others.items() if share_used(loss, other, RETURNED) <= 1)
     return next(same, "is not the mean over the samples")
 
 

@@ -77,6 +77,7 @@ def facts(finding: Finding) -> dict[str, str]:
         "expected": finding.expected,
         "found": finding.found,
         "example": finding.example,
+        "likely": finding.likely,
         "hint": finding.hint,
     }
     return {label: text for label, text in labelled.items() if text}

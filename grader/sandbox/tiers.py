@@ -44,6 +44,8 @@ ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "LANG": "C.UTF-8",
     "HOME": "/tmp",  # noqa: S108 - the sandbox's own
+    # Older versions of torch ask for it when they are imported, and the worker's user id has no name.
+    "LOGNAME": "student",
     "PYTHONHASHSEED": "0",
     "MPLBACKEND": "agg",
     "WANDB_MODE": "disabled",
@@ -94,12 +96,14 @@ def python_folders() -> tuple[str, ...]:
     return tuple(f for f in found if not any(f.startswith(other + os.sep) for other in found if other != f))
 
 
-def worker_command(main: str) -> tuple[str, ...]:
-    """Start this interpreter without the user's own packages, the script's folder on its path, or bytecode files."""
-    return (sys.executable, "-s", "-P", "-B", main)
+def worker_command(main: str, python: str = sys.executable) -> tuple[str, ...]:
+    """Start an interpreter without the user's own packages, the script's folder on its path, or bytecode files."""
+    return (python, "-s", "-P", "-B", main)
 
 
-def plan(isolation: Isolation, submission: Path, scratch: Path, limits: Limits, uid: int) -> Plan:
+def plan(
+    isolation: Isolation, submission: Path, scratch: Path, limits: Limits, uid: int, python: str = sys.executable
+) -> Plan:
     """Decide how a worker is started under a tier.
 
     Args:
@@ -108,14 +112,16 @@ def plan(isolation: Isolation, submission: Path, scratch: Path, limits: Limits, 
         scratch: an empty folder for the worker's own files; bubblewrap gives a private one in its place.
         limits: of which the private /tmp takes its size.
         uid: a user id for the worker, used when the grader runs as root.
+        python: an interpreter that has torch; another one than this only without isolation.
     """
     if isolation is Isolation.BUBBLEWRAP:
         return _bubblewrap(submission, limits, uid)
     as_root = os.geteuid() == 0
     if as_root:
         os.chown(scratch, uid, uid)
+    command = worker_command(str(HARNESS / WORKER_MAIN), python)
     return Plan(
-        argv=(*(_unprivileged(uid, keep=READ_ANY) if as_root else ()), *worker_command(str(HARNESS / WORKER_MAIN))),
+        argv=(*(_unprivileged(uid, keep=READ_ANY) if as_root else ()), *command),
         submission=str(submission),
         scratch=str(scratch),
         wipe=(str(scratch),),

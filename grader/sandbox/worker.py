@@ -5,6 +5,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -89,6 +90,11 @@ class Session:
         self._channel.drain_log()
         return self._log.decode(errors="replace")
 
+    @property
+    def received(self) -> int:
+        """How many bytes the child has answered so far."""
+        return self._channel.received
+
     def call(self, probe: str, arguments: dict[str, Any]) -> Any:
         """Ask the child for one answer.
 
@@ -163,7 +169,7 @@ class Worker:
     ) -> None:
         self.name = name
         self.limits = limits
-        self._tree = tree
+        self.tree = tree
         self.isolation = isolation
         self._preload = preload
         self._room = room
@@ -172,6 +178,9 @@ class Worker:
         self._watchdog: Watchdog | None = None
         self._last_status: int | None = None
         self._child_running = False
+        # For who measures what they change; both count from the next start.
+        self.threads = 1
+        self.python = sys.executable
 
     def __enter__(self) -> Self:
         self.start()
@@ -182,15 +191,20 @@ class Worker:
     ) -> None:
         self.stop()
 
+    def sibling(self, name: str, tree: Path) -> "Worker":
+        """Another worker of the same kind, not started yet, that imports from another folder."""
+        return Worker(name, tree, self.isolation, self.limits, self._preload, self._room)
+
     def start(self) -> None:
         """Start the zygote without waiting for it: torch's import goes on beside the caller's own work."""
         self._scratch = Path(tempfile.mkdtemp(prefix="grader-scratch-", dir=self._room))
         design = plan(
             self.isolation,
-            self._tree,
+            self.tree,
             self._scratch,
             self.limits,
             FIRST_WORKER_UID + secrets.randbelow(UIDS),
+            self.python,
         )
         ours, theirs = socket.socketpair()
         self._start_log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
@@ -216,7 +230,7 @@ class Worker:
             "filter": design.filter,
             "limits": self.limits.for_worker(own_user=design.own_user),
             "preload": list(self._preload),
-            "threads": 1,
+            "threads": self.threads,
         }
         with suppress(ChannelClosed, FrameTimeout):  # a worker that died at once is told by `wait_ready`
             self._control.send(settings, time.monotonic() + self.limits.start_seconds)

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from grader.checking import CheckFailed, NotScored, Subject, as_check_failed, fail
+from grader.checking import Call, CheckFailed, NotScored, Subject, as_check_failed, fail, share_used
 from grader.records import Finding
 from grader.sandbox import Limits, WorkerLost
 from grader.scripts.data import PET_ROOT, STREET_ROOT
 from grader.scripts.record import Checkpoint, Optimizer, Run, Step
+from grader.tolerances import tolerance
 
 NEWER = "asked for by a newer handout"
 OUTPUT = "results"
@@ -22,7 +23,12 @@ NO_DATA = {"OSError", "ConnectionError"}
 NOT_FOUND = "Dataset not found"
 REDIRECTED = {"OxfordIIITPet": PET_ROOT, "Cityscapes": STREET_ROOT}
 RATE, GAMMA = 0.001, 0.98
-ROUNDING = 1e-4  # of a rate that a scheduler computes in another way; 0.98 and 0.9801 are told apart
+SETTING = tolerance(
+    "scripts.setting",
+    "relative",
+    "a rate that is computed, or written in other digits; 0.98 and 0.9801 are told apart",
+    rule=1e-4,
+)
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,7 @@ class Runs:
 
     def __init__(self) -> None:
         self._made: dict[str, Made | BaseException] = {}
+        self._calls: dict[str, list[Call]] = {}
 
     def settings(self, name: str, student: Subject, command: Callable[[], Command]) -> Made:
         """The same, or the first step of the script without arguments where it does not know ours."""
@@ -152,11 +159,15 @@ class Runs:
             WorkerLost: its process died or went over a limit; whoever asks later gets a `NotScored`.
         """
         if name not in self._made:
+            before = len(student.calls)
             try:
                 self._made[name] = make(student, command())
             except (CheckFailed, NotScored, WorkerLost) as ending:
                 self._made[name] = ending
                 raise
+            finally:
+                self._calls[name] = student.calls[before:]
+        student.calls += [call for call in self._calls[name] if not any(call is known for known in student.calls)]
         made = self._made[name]
         if isinstance(made, WorkerLost):
             raise NotScored(f"Cannot be judged: an earlier check has lost this run. {made.message}")
@@ -227,11 +238,16 @@ def expect_outputs(made: Made, classes: int) -> None:
         fail("The network has other outputs.", expected=f"{classes} score maps", found=maps)
 
 
+def is_set(found: float, expected: float) -> bool:
+    """Whether a learning rate, or the factor of a schedule, is the one that was asked for."""
+    return SETTING.admits(share_used(found, expected, SETTING))
+
+
 def expect_settings(made: Made) -> None:
     """Fail unless the optimizer is AdamW with amsgrad at a rate of 0.001."""
     optimizer = made.optimizer
     found = f"{optimizer.kind}, lr {optimizer.rate:g}, amsgrad={optimizer.amsgrad}"
-    if not (optimizer.decoupled and optimizer.amsgrad and abs(optimizer.rate - RATE) <= ROUNDING * RATE):
+    if not (optimizer.decoupled and optimizer.amsgrad and is_set(optimizer.rate, RATE)):
         fail("The optimizer is another one.", expected=f"AdamW, lr {RATE:g}, amsgrad=True", found=found)
 
 
@@ -243,7 +259,7 @@ def expect_schedule(made: Made) -> None:
     factor = scheduler.gamma if known else _factor(made.run.steps)
     if factor is None:
         raise NotScored(f"{scheduler.kind} was made and never stepped, so nobody can tell what a step does.")
-    if not abs(factor - GAMMA) <= ROUNDING:
+    if not is_set(factor, GAMMA):
         found = f"{scheduler.kind}, a step multiplies the rate by {factor:.6g}"
         fail("The scheduler is another one.", expected=f"ExponentialLR with gamma={GAMMA:g}", found=found)
 

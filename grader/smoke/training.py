@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grader.checking import CheckFailed, NotScored, Subject, Tolerance
+from grader.checking import CheckFailed, NotScored, Subject
 from grader.levels import ORDER, ORDERS
 from grader.records import Finding, Run, SmokeTraining, TrainingVerdict, Unseen
 from grader.sandbox import WorkerLost
@@ -16,9 +16,13 @@ from grader.smoke.pictures import CLASSES, Labelled, Pixels, draw_unseen, valida
 from grader.smoke.plans import Plan
 from grader.smoke.results import EVALUATION_SECONDS, learning_rates, predicted, read_run
 from grader.smoke.unseen import Counts, class_iou, confusion, miou, rounded, samples
+from grader.tolerances import tolerance
 
-CONTRADICTION = Tolerance(
-    0.005, 0, "the same weights by another implementation: near ties, a pixel in a thousand, go to another class"
+CONTRADICTION = tolerance(
+    "smoke.history",
+    "absolute",
+    "the same weights by another implementation: near ties, a pixel in a thousand, go to another class",
+    rule=0.005,
 )
 
 

@@ -129,7 +129,7 @@ def _restore_arrays(value: Any, arrays: dict[str, np.ndarray]) -> Any:
 
 
 class Channel:
-    """One end of a socket pair on which frames go back and forth.
+    """One end of a socket pair on which frames go back and forth; `received` counts the bytes of those that came.
 
     Args:
         sock: a connected stream socket; the channel owns it.
@@ -151,6 +151,7 @@ class Channel:
         self._log = log
         self._on_log = on_log
         self._log_ended = False
+        self.received = 0
         sock.setblocking(False)
         if log is not None:
             log.setblocking(False)
@@ -176,6 +177,7 @@ class Channel:
         """Wait for one whole frame and read it."""
         header, payload = lengths(self._exactly(PREFIX.size, deadline), self._caps)
         body = self._exactly(header + payload, deadline)
+        self.received += len(body)
         return decode(bytes(body[:header]), bytes(body[header:]), self._caps)
 
     def _exactly(self, size: int, deadline: float) -> bytes:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 
-from grader.checking import NotScored, Subject, Tolerance, fail
+from grader.checking import NotScored, Subject, fail, nearest
 from grader.scripts.data import BLUE, PET_ROOT, RED, pets
 from grader.scripts.record import Forward
 from grader.scripts.runs import Command, Made, Runs, expect_outputs, expect_schedule, expect_settings
+from grader.tolerances import tolerance
 from grader.worker.names import bare
 
 SCRIPT = "train.py"
@@ -25,8 +26,11 @@ COMMANDS = {
     "nowhere": ("--data-root", "nowhere"),
 }
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-COLOURS = Tolerance(
-    0.1, 0, "JPEG shifts a colour by up to 3 of 255, which is 0.05 here; forgetting to normalise, by 0.5"
+COLOURS = tolerance(
+    "fcn.colours",
+    "absolute",
+    "JPEG shifts a colour by up to 3 of 255, which is 0.05 here; forgetting to normalise, by 0.5",
+    rule=0.1,
 )
 COLUMNS = ["epoch", "train_loss", "train_miou", "val_loss", "val_miou"]
 
@@ -57,7 +61,9 @@ def command(name: str, rng: np.random.Generator) -> Command:
 
 def test_runs(run: Callable[[str], Made]) -> None:
     """`train.py` runs to its end and ends with exit code 0."""
-    run("scratch").expect_end()
+    scratch = run("scratch")
+    scratch.expect_end()
+    scratch.expect_seen(scratch.run.steps, "a step of an optimizer")
 
 
 def test_scratch(run: Callable[[str], Made]) -> None:
@@ -157,14 +163,14 @@ def test_images(training: Made) -> None:
     training.expect_seen(images, "images for the network")
     colours = np.array([(np.array(colour) / 255 - MEAN) / STD for colour in (RED, BLUE)])
     for image in np.array(images):
-        gaps = np.abs(colours - image).max(axis=1)
-        if not gaps.min() <= COLOURS.absolute:
-            nearest = int(np.argmin(gaps))
+        if nearest(image, colours, COLOURS) is None:
+            gaps = np.abs(colours - image).max(axis=1)
+            closest = int(np.argmin(gaps))
             fail(
                 "Images reach the network in another range.",
-                expected=f"channel means {rounded(colours[nearest])}: (pixel / 255 - mean) / std",
+                expected=f"channel means {rounded(colours[closest])}: (pixel / 255 - mean) / std",
                 found=f"channel means {rounded(image)}",
-                example=f"an image of the colour {(RED, BLUE)[nearest]}",
+                example=f"an image of the colour {(RED, BLUE)[closest]}",
             )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from grader.checking import NotScored, Subject, fail
 from grader.scripts.data import CLASSES, IGNORED, LABELLED_SHARE, PET_ROOT, STREET_ROOT, pets, streets
-from grader.scripts.runs import Command, Made, Runs, expect_outputs, expect_schedule, expect_settings
+from grader.scripts.runs import Command, Made, Runs, expect_outputs, expect_schedule, expect_settings, is_set
 from grader.worker.names import half
 
 SCRIPT = "train_segformer.py"
@@ -87,12 +87,14 @@ def test_city_runs(run: Ask) -> None:
     """Pre-training on streets runs to its end and leaves a state dict."""
     city = run("city")
     city.expect_end()
+    city.expect_seen(city.run.steps, "a step of an optimizer")
     city.checkpoint("last")
 
 
 def test_city_classes(run: Ask) -> None:
     """On streets the network has 19 outputs, and the labels 0 to 18 reach the loss as they are."""
     city = run("city")
+    city.expect_seen(city.run.losses or city.run.steps, "a step of an optimizer")
     if not city.run.losses and city.run.ended:
         raise NotScored("No cross entropy was seen, so nobody can tell which labels it would be given.")
     expect_outputs(city, CLASSES)
@@ -107,6 +109,8 @@ def test_ignored_label(run: Ask) -> None:
     """Pixels labelled 255 take no part in the loss."""
     city = run("city")
     city.expect_seen(city.run.losses, "a cross entropy")
+    if not any(loss.counted for loss in city.run.losses):
+        fail("No pixel takes part in the loss.", expected="all that are not labelled 255", found="none")
     for loss in city.run.losses:
         if IGNORED in loss.labels and loss.ignored != IGNORED:
             found = f"ignore_index={loss.ignored}, and labels of 255"
@@ -232,7 +236,7 @@ def test_learning_rate(run: Ask) -> None:
     """`--lr` sets the learning rate, so that fine-tuning can use a lower one."""
     whole = run("whole")
     rate = whole.optimizer.rate
-    if not abs(rate - LOWER) <= LOWER / 1000:  # a lower rate that was given in other digits is still this one
+    if not is_set(rate, LOWER):
         fail(
             "--lr does not set the learning rate.", expected=f"{LOWER:g}", found=f"{rate:g}", example=whole.command.line
         )

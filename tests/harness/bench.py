@@ -1,6 +1,7 @@
 """Grading one submission after another with the same two workers, whose start takes longer than the checks."""
 
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from hypothesis import Phase
 
 from grader import plugin as plugin_module
+from grader.checking import Call
 from grader.intake import take_in
+from grader.naming import Recogniser, load_mistakes
 from grader.pipeline import CHECKS, TRAININGS, work_folder
 from grader.plugin import SETTINGS, GraderPlugin, check_id, run_checks
 from grader.records import Flag, Isolation, Outcome, Points, SmokeTraining, Status
@@ -40,6 +43,7 @@ class Graded(NamedTuple):
     flags: tuple[Flag, ...]
     points: Points
     trainings: tuple[SmokeTraining, ...] = ()
+    calls: dict[str, list[Call]] = {}  # noqa: RUF012 - a default that nobody writes to
 
 
 class SomeChecks(GraderPlugin):
@@ -102,22 +106,26 @@ class Bench:
         self._reference = stack.enter_context(
             Worker("reference", folder / "reference", isolation, Limits(), preload=preload)
         )
+        # No check may wait for torch's import: the time would be taken from its own.
+        self._student.wait_ready()
+        self._reference.wait_ready()
         self._answers: dict[bytes, Any] = {}
+        self.recogniser = stack.enter_context(Recogniser(load_mistakes(), self._reference, self._answers))
 
     def grade(
-        self, source: Path, checks: Iterable[str] | None = None, seconds: float | None = None, seed: int = SEED
+        self, source: Path, checks: Iterable[str] | Rubric | None = None, seconds: float | None = None, seed: int = SEED
     ) -> Graded:
         """Take a submission in and run checks on it, all of the rubric's unless some are named.
 
         Args:
             source: a folder or a zip.
-            checks: ids; what they require has to be among them.
+            checks: ids, and what they require has to be among them; or a rubric of one's own.
             seconds: a time limit for calls and checks that differs from the bench's.
             seed: of everything random in the checks.
         """
         plugin, rubric = self._run(SomeChecks, source, checks, seconds, seed)
         items, _ = score(rubric, plugin.outcomes)
-        return Graded(plugin.outcomes, plugin.flags, total(items), tuple(plugin.trainings_seen))
+        return Graded(plugin.outcomes, plugin.flags, total(items), tuple(plugin.trainings_seen), plugin.calls)
 
     def until_one_fails(
         self, source: Path, checks: Iterable[str], seconds: float | None = None, seed: int = SEED
@@ -144,6 +152,18 @@ class Bench:
         run_checks(plugin, CHECKS)
         assert files_of(self._tree) == before, "the submission was changed"
         return plugin, rubric
+
+    def run_student_with(self, threads: int = 1, python: str = sys.executable) -> dict[str, Any]:
+        """Have submissions run with so many threads and this interpreter from now on; what their worker is, told by it.
+
+        Another interpreter is started without isolation, which would show it the packages of this one.
+        """
+        worker = self._student
+        if (worker.threads, worker.python) != (threads, python):
+            worker.stop()
+            worker.threads, worker.python = threads, python
+            worker.isolation = self._reference.isolation if python == sys.executable else Isolation.NONE
+        return worker.wait_ready()
 
     def remains(self) -> list[str]:
         """What the last submission has left behind, cleared away so that the next one is judged by itself."""
@@ -176,9 +196,17 @@ def open_bench() -> Iterator[Bench]:
         yield Bench(stack.enter_context(work_folder()), stack, tier, Limits(), PRELOADED)
 
 
-def _only(checks: Iterable[str] | None) -> Rubric:
-    if checks is None:
-        return RUBRIC
+def independent(checks: Iterable[str]) -> Rubric:
+    """These checks, each by itself: none is left open for what it requires or follows."""
+    wanted, rubric = frozenset(checks), load_rubric()
+    alone = {"requires": (), "follows": ()}
+    chosen = tuple(check.model_copy(update=alone) for check in rubric.checks if check.id in wanted)
+    return rubric.model_copy(update={"checks": chosen})
+
+
+def _only(checks: Iterable[str] | Rubric | None) -> Rubric:
+    if checks is None or isinstance(checks, Rubric):
+        return checks or RUBRIC
     wanted = frozenset(checks)
     return Rubric(
         parts=RUBRIC.parts,

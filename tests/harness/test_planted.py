@@ -1,24 +1,33 @@
 """The planted submissions judge the checks: a mistake loses exactly its own checks, an odd solution loses none."""
 
+import re
+import tomllib
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import combinations
 
 import pytest
 
-from grader.records import Outcome
+from grader.naming import PatchRefused, apply_patch
 from tests.harness.bench import RUBRIC, Bench, open_bench
 from tests.submissions import oddities
 from tests.submissions.planted import (
     FOLDER,
     REFERENCE,
-    PatchRefused,
     Planted,
-    apply,
     right_submissions,
     wrong_submissions,
 )
 
 RIGHT, WRONG = right_submissions(), wrong_submissions()
+LONGEST = 100  # characters of what a mistake does: it ends a line of feedback that has to be taken in at a glance
+# Mistakes that fail the same checks with the same output, whatever the inputs, may share words that are true of all.
+SAME_BY_NATURE = (
+    frozenset({"gradients_zeroed_before_the_step", "backward_left_out"}),
+    # The loss of validation falls in each epoch, and no training follows the last validation.
+    frozenset({"best_model_whenever_validated", "best_model_by_loss", "best_model_kept_by_reference"}),
+)
+# Mistakes whose output is that of another one, too.
+NAMELESS: frozenset[str] = frozenset()
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +35,6 @@ def bench() -> Iterator[Bench]:
     """Both workers, started once."""
     with open_bench() as opened:
         yield opened
-
-
-def grade(bench: Bench, planted: Planted, folder: Path) -> dict[str, Outcome]:
-    """Make a submission in an empty folder, and run the checks of the parts that it could fail."""
-    return bench.grade(planted.make(folder), planted.checks(RUBRIC)).outcomes
 
 
 def names(submissions: list[Planted]) -> list[str]:
@@ -51,15 +55,18 @@ def test_reference_gets_full_points(bench):
 
 @each(WRONG)
 def test_mistake_fails_exactly_its_checks(bench, planted, tmp_path):
-    """A planted mistake fails the checks that are listed for it, and no other."""
-    problems = planted.surprises(grade(bench, planted, tmp_path), RUBRIC)
+    """A planted mistake fails the checks that are listed for it and no other, and is called by its name or none."""
+    graded = bench.grade(planted.make(tmp_path), planted.checks(RUBRIC))
+    problems = planted.surprises(graded.outcomes, RUBRIC)
     assert not problems, problems
+    names = {mistake.what for mistake in bench.recogniser.names(graded.outcomes, graded.calls).values()}
+    assert names == ({planted.what} if planted.patch.exists() and planted.name not in NAMELESS else set())
 
 
 @each(RIGHT)
 def test_odd_solution_gets_full_points(bench, planted, tmp_path):
     """A correct solution written in an unexpected way passes every check."""
-    problems = planted.surprises(grade(bench, planted, tmp_path), RUBRIC)
+    problems = planted.surprises(bench.grade(planted.make(tmp_path), planted.checks(RUBRIC)).outcomes, RUBRIC)
     assert not problems, problems
 
 
@@ -75,6 +82,75 @@ def test_every_mistake_is_listed():
     listed = set(names(WRONG))
     assert patches <= listed <= patches | set(oddities.__all__)
     assert set(oddities.__all__) == {name for name, make in vars(oddities).items() if is_oddity(name, make)}
+
+
+def test_every_mistake_says_what_it_does():
+    """Each one completes "This is what comes out when ..." in a few words, without code that could be pasted."""
+    problems = [f"{planted.name}: {problem}" for planted in WRONG for problem in problems_of(planted.what)]
+    assert not problems, problems
+
+
+@pytest.mark.parametrize(
+    ("what", "problem"),
+    [
+        ("", "says nothing"),
+        ("FN is left out", "begins with a capital"),
+        ("the loss is a sum.", "has a full stop"),
+        ("the loss is a sum\nof losses", "is no single line"),
+        ("`labels - 1` comes twice", "has code that is more than a name"),
+        ("labels are " + "very, " * 20 + "wrong", "is too long"),
+    ],
+)
+def test_bad_words_for_a_mistake_are_noticed(what, problem):
+    """Words that a student could not read as the end of a sentence are found."""
+    assert problems_of(what) == [problem]
+
+
+def problems_of(what: str) -> list[str]:
+    """What is wrong with the words for a mistake."""
+    found = {
+        "says nothing": not what.strip(),
+        "begins with a capital": what[:1].isupper(),
+        "has a full stop": what.endswith(".") or ". " in what,
+        "is no single line": what != " ".join(what.split()),
+        "has code that is more than a name": not all(map(is_name, re.findall(r"`([^`]*)`?", what))),
+        "is too long": len(what) > LONGEST,
+    }
+    return [problem for problem, wrong in found.items() if wrong]
+
+
+def is_name(code: str) -> bool:
+    """Whether code in backquotes is a name and no more."""
+    return re.fullmatch(r"(self\.)?\w+", code) is not None
+
+
+def test_mistakes_are_told_apart_by_their_words():
+    """No two mistakes that fail the same checks are called the same, unless nothing could tell them apart."""
+    same = [
+        {one.name, other.name}
+        for one, other in combinations(WRONG, 2)
+        if one.fails == other.fails and one.what == other.what
+    ]
+    assert not [pair for pair in same if not any(pair <= alike for alike in SAME_BY_NATURE)]
+
+
+def test_contributing_shows_an_entry():
+    """The line that CONTRIBUTING shows for a planted mistake is one that could stand in the list, and does."""
+    text = (FOLDER.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```toml\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    ((name, entry),) = tomllib.loads(shown).items()
+    (planted,) = [planted for planted in WRONG if planted.name == name]
+    assert (entry["what"], frozenset(entry["fails"])) == (planted.what, planted.fails)
+
+
+def test_hints_are_whole_sentences():
+    """The hint of a mistake stands by itself, as the hint of a check does."""
+    hints = [planted.hint for planted in WRONG if planted.hint is not None]
+    assert hints
+    for hint in hints:
+        assert hint[0].isupper()
+        assert hint[-1] in ".?"
+        assert len(hint) <= 120, hint
 
 
 def is_oddity(name: str, value: object) -> bool:
@@ -97,4 +173,4 @@ def test_patch_that_does_not_apply_is_refused(text, tmp_path):
     (tmp_path / "notes.txt").write_text("one\ntwo\n")
     (tmp_path / "some.patch").write_text(text)
     with pytest.raises(PatchRefused, match=r"some\.patch"):
-        apply(tmp_path / "some.patch", tmp_path)
+        apply_patch(tmp_path / "some.patch", tmp_path)

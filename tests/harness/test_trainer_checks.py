@@ -16,7 +16,8 @@ from tests.submissions.planted import wrong_submissions
 
 TOLD = {
     "labels_not_shifted": ("wrong labels of the pets", "0, 1, 2", "1, 2, 3"),
-    "every_label_shifted": ("other labels of the streets", "255", "254"),
+    "every_label_shifted": ("other labels of the streets", "labels 2, 3", "labels 1, 2", "254"),
+    "shift_by_what_a_batch_holds": ("other labels of the streets", "labels 2, 3", "labels 0, 1", "253"),
     "validation_with_gradients": ("Validation computes with gradients", "no gradient", "requires_grad=True"),
     "validation_in_training_mode": ("Validation runs in training mode", "evaluation mode", "training mode"),
     "training_stays_in_evaluation_mode": ("trains in evaluation mode after a validation", "training mode", "epoch 1"),
@@ -27,7 +28,10 @@ TOLD = {
     "loss_of_batches_over_samples": ("the sum over the batches divided by the number of samples",),
     "validation_loss_of_full_batches": ("_val_epoch returns counts a small last batch as if it were full",),
     "last_model_not_saved": ("No last model was saved", "training_save_dir", "best"),
-    "best_model_by_loss": ("not the one of the highest validation mIoU", "epoch 1", "epoch 3"),
+    "best_model_by_loss": ("not the one of the highest validation mIoU", "epoch 1", "epoch 5"),
+    "best_model_by_training": ("not the one of the highest validation mIoU", "epoch 1", "epoch 3"),
+    "best_model_better_than_the_one_before": ("not the one of the highest validation mIoU", "epoch 1", "epoch 4"),
+    "best_model_of_the_lowest_miou": ("not the one of the highest validation mIoU", "epoch 1", "epoch 2"),
     "gradients_not_zeroed": ("gradients of earlier batches too", "of this batch", "also those of samples"),
     "gradients_zeroed_before_the_step": ("A step finds no gradients at all",),
     "optimizer_never_steps": ("The optimizer took 0 steps in an epoch of 3 batches", "one step after each batch"),
@@ -75,11 +79,17 @@ def test_epochs_are_counted_by_training():
     assert found == [("train", 0), ("val", 0), ("train", 1), ("train", 2), ("val", 2)]
 
 
-@pytest.mark.parametrize("run", [run_of("train"), run_of("train", "val", forward=False)], ids=["none", "empty"])
-def test_without_a_validation_nothing_is_judged_of_it(run):
+def test_without_a_validation_nothing_is_judged_of_it():
     """A check of the validation stays open where there was none, since it neither passed nor failed."""
     with pytest.raises(NotScored, match="no validation"):
-        phases(run, "val")
+        phases(run_of("train"), "val")
+
+
+@pytest.mark.parametrize("kind", [None, "train", "val"])
+def test_a_training_that_does_nothing_fails(kind):
+    """Where no batch ever passes the network, there is nothing to leave open."""
+    with pytest.raises(CheckFailed, match="Nothing is trained"):
+        phases(run_of("train", "val", forward=False), kind)
 
 
 @pytest.mark.parametrize(

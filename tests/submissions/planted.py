@@ -1,8 +1,9 @@
 """The planted submissions: one known mistake each in `wrong/`, odd but correct ones in `right/`.
 
 A submission is the reference with `<name>.patch` applied, or changed by the function `<name>` of `oddities`, or both.
-`wrong/expected.toml` lists, for every wrong one, the checks that have to fail; all others have to pass, except those
-that are left unscored since they require a failed one. A right one passes every check.
+`wrong/expected.toml` says of every wrong one what it does, in words for a student, and lists the checks that have to
+fail; all others have to pass, except those that are left unscored since they require a failed one. A right one passes
+every check.
 
 Patches apply at exact lines only, so that none can end up elsewhere. When the reference has moved on, apply them to a
 copy of it with `patch -p1`, which looks for the place, and write them anew with `diff -U2`.
@@ -10,12 +11,10 @@ copy of it with `patch -p1`, which looks for the place, and write them anew with
 
 import re
 import shutil
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-import patch_ng
-
+from grader.naming import apply_patch, load_mistakes
 from grader.records import Outcome, Status
 from grader.rubric import Rubric
 from tests.submissions import oddities
@@ -55,10 +54,6 @@ SEEN_BY_SCRIPTS = frozenset(
 NOT_HANDED_IN = shutil.ignore_patterns(".*", "__pycache__")
 
 
-class PatchRefused(Exception):  # noqa: N818 - named for what happened
-    """A patch cannot be read, does not fit the reference, or changes nothing."""
-
-
 @dataclass(frozen=True)
 class Planted:
     """A submission whose outcome is known.
@@ -66,17 +61,21 @@ class Planted:
     Args:
         name: of its patch or its oddity, and the test's id.
         fails: ids of the checks that have to fail, none for a right one.
+        what: its mistake, completing "This is what comes out when ..."; empty for a right one.
+        hint: what helps where the hints of the failed checks do not.
     """
 
     name: str
     fails: frozenset[str] = frozenset()
+    what: str = ""
+    hint: str | None = None
 
     def make(self, folder: Path) -> Path:
         """Build the submission below an empty `folder`; what is handed in, a folder or a zip."""
         source = folder / "group_7"
         shutil.copytree(REFERENCE, source, ignore=NOT_HANDED_IN)
         if self.patch.exists():
-            apply(self.patch, source)
+            apply_patch(self.patch, source)
         return getattr(oddities, self.name, lambda unchanged: unchanged)(source)
 
     @property
@@ -151,27 +150,9 @@ def _told(outcome: Outcome) -> str:
     return "".join(f"\n    {name}: {text}" for name, text in shown.items())
 
 
-def apply(patch: Path, folder: Path) -> None:
-    """Apply a unified diff with the prefixes `a/` and `b/` to the files in `folder`.
-
-    Raises:
-        PatchRefused: not every part of it could be applied; the library's log says which, line by line.
-    """
-    parsed = patch_ng.fromfile(patch)
-    if not parsed:
-        raise PatchRefused(f"{patch.name} is no patch that can be read")
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    applied = parsed.apply(strip=1, root=folder)
-    changed = sum(path.read_bytes() != content for path, content in before.items())
-    # A patch whose changes are there already counts as applied for the library.
-    if not applied or changed != len(parsed.items):
-        raise PatchRefused(f"{patch.name} does not fit the files that it is to change")
-
-
 def wrong_submissions() -> list[Planted]:
-    """All planted mistakes, as `expected.toml` lists them."""
-    expected = tomllib.loads((FOLDER / "wrong" / "expected.toml").read_text(encoding="utf-8"))
-    return [Planted(name, frozenset(fails)) for name, fails in expected.items()]
+    """All planted mistakes, as `wrong/expected.toml` lists them."""
+    return [Planted(mistake.name, frozenset(mistake.fails), mistake.what, mistake.hint) for mistake in load_mistakes()]
 
 
 def right_submissions() -> list[Planted]:

@@ -62,5 +62,9 @@ def _next(results: Any, family: list[Any]) -> tuple[Any, Any]:
 
 def _serve(work: Callable[[Bench, Any], Any], items: Sequence[Any], tasks: Any, results: Any) -> None:
     with open_bench() as bench:
+        parent = multiprocessing.parent_process()
         for number in iter(tasks.get, None):
+            # Killed, it could not tell us to stop.
+            if parent is not None and not parent.is_alive():
+                return
             results.put((items[number], work(bench, items[number])))

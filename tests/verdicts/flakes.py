@@ -1,65 +1,91 @@
-"""Whether a verdict depends on luck: the whole suite with many seeds, on what has to get full points."""
+"""Whether a verdict depends on luck: the suites with many seeds, on what has to get full points."""
 
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from grader.pipeline import CHECKS
 from tests.harness.bench import RUBRIC, Bench
-from tests.submissions.planted import Planted, right_submissions
+from tests.submissions.planted import PARTS, REFERENCE, Planted, right_submissions
 from tests.verdicts.benches import on_benches
-from tests.verdicts.results import keep
+from tests.verdicts.results import keep, kept
 
-REFERENCE = "reference"
+# Submissions that change how the solution is packed, and none of its code, are graded with one seed in so many.
+PACKED = 10
 
 
 class Case(NamedTuple):
-    """A submission and the seed that it is graded with."""
+    """A submission, the seed that it is graded with, and the part whose checks are run."""
 
     planted: Planted
     seed: int
+    part: str
 
 
-def flakes(*, seeds: int = 30, processes: int | None = None) -> bool:
+def flakes(*parts: str, seeds: int = 30, processes: int | None = None) -> bool:
     """Grade the solution and every right submission with many seeds, and note each check that does not pass.
 
-    Of a submission that changes a few files the checks of their parts are run, of any other all checks but the smoke
-    trainings.
+    A submission is graded with the checks of those parts that judge the files that it changes.
 
     Args:
+        parts: ids of the parts to measure, all but the smoke trainings if none is named.
         seeds: 0 to below this number.
         processes: gradings at the same time, one a core if not given.
     """
-    found = [
-        {"submission": case.planted.name, "seed": case.seed, "surprise": surprise.strip(), "checks": checks}
-        for case, (surprise, checks) in on_benches(graded, list(cases(seeds)), processes)
-    ]
-    flaky = [one for one in found if one["surprise"]]
-    keep(
-        "flakes",
-        {
+    measured = kept("flakes") or {"parts": {}}
+    judged = list(dict.fromkeys(check.part for check in RUBRIC.checks))
+    for part in parts or judged:
+        print(part)
+        found = list(on_benches(graded, list(cases(part, seeds)), processes))
+        flaky = [
+            {"submission": case.planted.name, "seed": case.seed, "surprise": surprise.strip()}
+            for case, (surprise, _) in found
+            if surprise
+        ]
+        measured["parts"][part] = {
+            "sources": digest(part),
             "seeds": seeds,
-            "submissions": len({one["submission"] for one in found}),
+            "submissions": len({case.planted.name for case, _ in found}),
             "gradings": len(found),
-            "checks": sum(one["checks"] for one in found),
+            "checks": sum(checks for _, (_, checks) in found),
             "flakes": flaky,
-        },
-    )
-    for one in flaky:
-        print(f"{one['submission']}, seed {one['seed']}: {one['surprise']}")
-    print(f"{len(found)} gradings with {seeds} seeds: {len(flaky)} with a check that did not pass")
-    return not flaky
+        }
+        keep("flakes", {"parts": measured["parts"]})
+        for one in flaky:
+            print(f"{one['submission']}, seed {one['seed']}: {one['surprise']}")
+        print(f"{len(found)} gradings with {seeds} seeds: {len(flaky)} with a check that did not pass")
+    return not any(part["flakes"] for part in measured["parts"].values())
 
 
-def cases(seeds: int) -> Iterator[Case]:
-    """The solution and all right submissions, seed by seed, so that what the solution answers is of use to all."""
+def cases(part: str, seeds: int) -> Iterator[Case]:
+    """The solution and the right submissions of a part, seed by seed: what the solution answers is of use to all."""
+    right = [Planted("reference"), *right_submissions()]
     for seed in range(seeds):
-        yield from (Case(planted, seed) for planted in (Planted(REFERENCE), *right_submissions()))
+        for planted in right:
+            packed = not planted.patch.exists() and planted.name != "reference"
+            # Every patch may change whether a hand-in is complete; only some are about the files in it.
+            concerned = part in planted.parts and (part != "handin" or planted.parts == ("handin",))
+            if concerned or (not planted.parts and not (packed and seed % PACKED)):
+                yield Case(planted, seed, part)
 
 
 def graded(bench: Bench, case: Case) -> tuple[str, int]:
     """What came out otherwise than planted, and how many checks were run."""
+    checks = [check.id for check in RUBRIC.checks if check.part == case.part]
     with tempfile.TemporaryDirectory() as folder:
-        source = case.planted.make(Path(folder))
-        outcomes = bench.grade(source, case.planted.checks(RUBRIC), seed=case.seed).outcomes
+        outcomes = bench.grade(case.planted.make(Path(folder)), checks, seed=case.seed).outcomes
     return case.planted.surprises(outcomes, RUBRIC), len(outcomes)
+
+
+def digest(part: str) -> str:
+    """SHA-256 of a part's suite and of the solution's files that it judges, to tell whether figures are of today."""
+    judged = [name for name, of_parts in PARTS.items() if part in of_parts]
+    files = [
+        CHECKS / f"test_{part}.py",
+        *sorted(
+            path for path in REFERENCE.rglob("*.py") if path.relative_to(REFERENCE).as_posix().startswith(tuple(judged))
+        ),
+    ]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()

@@ -1,0 +1,165 @@
+"""Asks known mistakes what a submission was asked, and names the one that answers alike."""
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from grader.checking import Call, CheckFailed, NotScored, Subject, TrustedSubject
+from grader.naming.mistakes import FOLDER, Mistake, apply_patch
+from grader.naming.signature import Fields, Likeness, TooMuch, fields
+from grader.records import Outcome, Status
+from grader.sandbox import Worker, WorkerLost
+
+# Of the calls of a check, which may be hundreds where Hypothesis looked for the smallest example.
+FIRST_CALLS, LAST_CALLS = 10, 30
+# How much of where a mistake shows has to be alike. A mistake in a training shows in everything that comes later, and a
+# mean over batches where the handout's is over samples, which is right too, shows in one of these fields.
+ENOUGH = 0.8
+# Mistakes that are tried on one submission; each takes a fork or, in Parts 4 and 6, a run of a script.
+MOST_TRIED = 60
+
+
+Told = list[tuple[Call, Fields]]
+
+
+class Explanation(NamedTuple):
+    """A mistake that answers like a submission, and how much of where it shows is alike."""
+
+    mistake: Mistake
+    share: float
+
+
+class Recogniser:
+    """Finds the known mistake that gives a submission's very output.
+
+    Args:
+        mistakes: those without a patch are left out, since what is missing from a hand-in is told anyway.
+        reference: where the solution runs; the mistakes run in a worker like it, beside its tree.
+        answers: what the solution has answered so far.
+        folder: where the patches are.
+    """
+
+    def __init__(
+        self, mistakes: Iterable[Mistake], reference: Worker, answers: dict[bytes, Any], folder: Path = FOLDER
+    ) -> None:
+        self._folder = folder
+        self._mistakes = [mistake for mistake in mistakes if self._patch(mistake).exists()]
+        self._reference = reference
+        self._answers = answers
+        self._tree = reference.tree.with_name("mistake")
+        self._worker = reference.sibling("mistakes", self._tree)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._worker.stop()
+
+    def prepare(self) -> None:
+        """Start the worker, unless it has been, without waiting for it: a failure may want a name later."""
+        if not self._tree.exists():
+            shutil.copytree(self._reference.tree, self._tree)
+            self._worker.start()
+
+    def names(self, outcomes: Mapping[str, Outcome], calls: Mapping[str, Sequence[Call]]) -> dict[str, Mistake]:
+        """Find the mistakes behind failed checks.
+
+        Args:
+            outcomes: of all checks, by id.
+            calls: what the submission was asked and answered in the failed checks.
+
+        Returns:
+            The mistake by the id of each check that it explains; none where several would, or none does.
+        """
+        return chosen(self.explaining(outcomes, calls), calls)
+
+    def explaining(self, outcomes: Mapping[str, Outcome], calls: Mapping[str, Sequence[Call]]) -> list[Explanation]:
+        """All mistakes that answer like the submission; arguments as of `names`."""
+        said = {check: told for check, of_check in calls.items() if (told := _told(of_check))}
+        tried = self._candidates(outcomes, said)[:MOST_TRIED]
+        found = [Explanation(mistake, self._share(mistake, said)) for mistake in tried]
+        return [one for one in found if one.share >= ENOUGH]
+
+    def _patch(self, mistake: Mistake) -> Path:
+        return self._folder / f"{mistake.name}.patch"
+
+    def _candidates(self, outcomes: Mapping[str, Outcome], said: Mapping[str, Told]) -> list[Mistake]:
+        """The mistakes that fail nothing but what did not pass, and at least one check that failed."""
+        passed = {name for name, outcome in outcomes.items() if outcome.status is Status.PASSED or outcome.not_started}
+        judged = outcomes.keys() - passed
+        return [one for one in self._mistakes if judged >= set(one.fails) and not said.keys().isdisjoint(one.fails)]
+
+    def _share(self, mistake: Mistake, said: Mapping[str, Told]) -> float:
+        """How much of where a mistake shows is in a submission's answers, in the least like check that both fail."""
+        self.prepare()
+        changed = apply_patch(self._patch(mistake), self._tree)
+        share = 1.0
+        try:
+            for check in said.keys() & set(mistake.fails):
+                share = min(share, self._share_of_check(said[check]))
+                if share < ENOUGH:
+                    break
+        finally:
+            for file in changed:
+                shutil.copy2(self._reference.tree / file, self._tree / file)
+        return share
+
+    def _share_of_check(self, told: Told) -> float:
+        likeness = Likeness()
+        for seed, group in groupby(told, key=lambda pair: pair[0].seed):
+            pairs = list(group)
+            calls = [call for call, _ in pairs]
+            right = self._ask(TrustedSubject(self._reference, seed, self._answers), calls)
+            mistaken = self._ask(Subject(self._worker, seed), calls)
+            for (_, theirs), wrong, good in zip(pairs, mistaken, right, strict=False):
+                if not likeness.add(theirs, fields(wrong), fields(good)):
+                    return 0.0
+        return likeness.share
+
+    @staticmethod
+    def _ask(subject: Subject, calls: Iterable[Call]) -> Iterator[Any]:
+        """Answers of a mistake or of the solution, exceptions too, for as long as they come; None for one too few."""
+        try:
+            subject.allow(subject.limits.script_seconds)
+            for call in calls:
+                try:
+                    yield subject.ask(call.probe, call.arguments)
+                except (CheckFailed, NotScored):
+                    yield subject.calls[-1].answer
+        except WorkerLost:
+            yield None
+        finally:
+            subject.close()
+
+
+def chosen(explaining: Iterable[Explanation], failed: Iterable[str]) -> dict[str, Mistake]:
+    """The mistake that a failed check is told of: the one that explains the most failures, and those best.
+
+    Where several do it equally well and say different things, nobody can tell, and there is none.
+    """
+    choice = {}
+    for check in failed:
+        of_check = [one for one in explaining if check in one.mistake.fails]
+        most = max((_rank(one) for one in of_check), default=None)
+        best = [one.mistake for one in of_check if _rank(one) == most]
+        if len({mistake.what for mistake in best}) == 1:
+            choice[check] = best[0]
+    return choice
+
+
+def _rank(one: Explanation) -> tuple[int, float]:
+    return len(one.mistake.fails), one.share
+
+
+def _told(calls: Sequence[Call]) -> Told:
+    """The first and the last calls of a check with the fields of their answers; none if those are too many."""
+    some = calls if len(calls) <= FIRST_CALLS + LAST_CALLS else [*calls[:FIRST_CALLS], *calls[-LAST_CALLS:]]
+    try:
+        return [(call, fields(call.answer)) for call in some]
+    except TooMuch:
+        return []
