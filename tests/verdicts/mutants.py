@@ -49,6 +49,9 @@ def mutants(*, processes: int | None = None, only: str | None = None) -> bool:
         only: a file of `reference/`, such as `dlvc/metrics.py`; nothing is kept then.
     """
     made = [mutant for mutant in all_mutants() if only in (None, mutant.file)]
+    if not made:
+        print(f"{only}: no file of the solution with anything to change")
+        return False
     solution = [Mutant(file, "the solution itself", "", "") for file in dict.fromkeys(mutant.file for mutant in made)]
     entries, verdicts = read_equivalents(), []
     for mutant, verdict in on_benches(judge, [*solution, *made], processes):
