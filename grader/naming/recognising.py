@@ -17,7 +17,7 @@ from grader.sandbox import Worker, WorkerLost
 FIRST_CALLS, LAST_CALLS = 10, 30
 # How much of where a mistake shows has to be alike. A mistake in a training shows in everything that comes later, and a
 # mean over batches where the handout's is over samples, which is right too, shows in one of these fields.
-ENOUGH = 0.8
+ENOUGH = 0.75
 # Mistakes that are tried on one submission; each takes a fork or, in Parts 4 and 6, a run of a script.
 MOST_TRIED = 60
 

@@ -118,14 +118,16 @@ class Likeness:
 
     @property
     def share(self) -> float:
-        """Of the fields in which the mistake shows, how many have its values in theirs; 0 if it does not show.
+        """How much of what is odd is the mistake: 1 if it shows in theirs as it would, and nothing else does.
 
-        A field that both lack says nothing: after an exception they lack all.
+        Of the fields in which the mistake or theirs differs from the solution, those that show the mistake in theirs.
+        One that both lack says nothing: after an exception they lack all. 0 if the mistake does not show.
         """
         differing = _differing(self._mistaken, self._right)
         signature = (_strong(differing) or differing) & (self._mistaken.keys() | self._theirs.keys())
         alike = sum(same(self._theirs.get(path), self._mistaken.get(path)) for path in signature)
-        return alike / len(signature) if signature else 0.0
+        odd = signature | (_strong(_differing(self._theirs, self._right)) & self._theirs.keys())
+        return alike / len(odd) if signature else 0.0
 
 
 def _differing(one: Fields, other: Fields) -> set[str]:

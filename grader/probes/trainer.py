@@ -168,7 +168,7 @@ def _numbers(value: Any) -> list[float] | None:
 def _saved(folder: Path, net: nn.Module) -> dict[str, Any]:
     """The files that a training left, and the newest state that is called `best` and `last`."""
     files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime_ns)
-    answer: dict[str, Any] = {"files": [path.relative_to(folder).as_posix() for path in files]}
+    answer: dict[str, Any] = {"files": sorted(path.relative_to(folder).as_posix() for path in files)}
     for word in ("best", "last"):
         named = [path for path in files if word in path.name.lower()]
         answer[word] = _state(named[-1], net) if named else None

@@ -242,7 +242,6 @@ def hostile(text: str) -> Gradesheet:
         where=text,
         example=text,
         traceback=text,
-       
         hint=text,
         log=text,
     )

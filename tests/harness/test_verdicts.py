@@ -27,7 +27,7 @@ def test_page_without_figures(monkeypatch):
 def test_every_correct_solution_is_graded_with_many_seeds(part):
     """Those that change a part's files take part with every seed, those that change the packing with some."""
     seeds = {}
-    for case in cases(part, 2 * PACKED):
+    for case in cases(part, range(2 * PACKED)):
         seeds.setdefault(case.planted.name, []).append(case.seed)
     assert seeds["reference"] == list(range(2 * PACKED))
     whole = {planted.name for planted in right_submissions() if not planted.parts}
