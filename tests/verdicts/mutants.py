@@ -61,7 +61,8 @@ def mutants(*, processes: int | None = None, only: str | None = None) -> bool:
         elif verdict.caught_by or verdict.unscored:
             print(f"{mutant.file}: the solution itself does not pass, so that nothing can be told: {verdict}")
             return False
-    return report(verdicts, entries, everything=only is None)
+    # Read again, since a survivor that is told may be listed long before all the others are judged.
+    return report(verdicts, read_equivalents(), everything=only is None)
 
 
 def all_mutants() -> Iterator[Mutant]:
