@@ -15,7 +15,7 @@ from typing import Any
 
 from grader.errors import GraderFault
 from grader.intake import modules_imported, take_in
-from grader.naming import Recogniser, load_mistakes
+from grader.naming import PatchRefused, Recogniser, load_mistakes
 from grader.plugin import GraderPlugin, run_checks
 from grader.records import (
     Environment,
@@ -115,7 +115,7 @@ def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
         with clock.stage("checks"):
             finished = run_checks(plugin, CHECKS)
         with clock.stage("known mistakes"):
-            plugin.outcomes |= _named(plugin, recogniser)
+            plugin.outcomes |= named(plugin, recogniser)
     return _gradesheet(rubric, submission, plugin, options.seed, environment, clock, complete=finished)
 
 
@@ -131,10 +131,14 @@ def _teller(rubric: Rubric, watcher: Watcher, recogniser: Recogniser) -> Callabl
     return tell
 
 
-def _named(plugin: GraderPlugin, recogniser: Recogniser) -> dict[str, Outcome]:
+def named(plugin: GraderPlugin, recogniser: Recogniser) -> dict[str, Outcome]:
     """The failures that a known mistake explains, with its name in what the student reads."""
+    try:
+        names = recogniser.names(plugin.outcomes, plugin.calls)
+    except (GraderFault, PatchRefused, OSError):
+        return {}  # every verdict is there already, and must not be lost for the want of a name
     outcomes = {}
-    for check, mistake in recogniser.names(plugin.outcomes, plugin.calls).items():
+    for check, mistake in names.items():
         outcome = plugin.outcomes[check]
         told = {"likely": mistake.sentence, "hint": mistake.hint or outcome.finding.hint}
         outcomes[check] = outcome.model_copy(update={"finding": outcome.finding.model_copy(update=told)})

@@ -3,12 +3,14 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from grader import pipeline
 from grader.errors import GraderFault
-from grader.naming import apply_patch, load_mistakes
+from grader.naming import PatchRefused, apply_patch, load_mistakes
 from grader.naming.mistakes import Mistake
 from grader.naming.recognising import Explanation, chosen
 from grader.naming.signature import MOST_VALUES, Likeness, TooMuch, fields
@@ -155,6 +157,17 @@ def test_open_task_gets_no_name(bench, write):
         None, (METRICS, "return (true_positives /", "raise NotImplementedError\n        return (true_positives /")
     )
     assert named(bench, source, "metrics") == {}
+
+
+@pytest.mark.parametrize("trouble", [GraderFault("no worker"), PatchRefused("no patch"), OSError("disk full")])
+def test_verdicts_survive_where_names_fail(trouble):
+    """What goes wrong while a name is looked for costs the name, not the gradesheet."""
+
+    def names(*_: object) -> dict[str, Mistake]:
+        raise trouble
+
+    plugin, recogniser = SimpleNamespace(outcomes={}, calls={}), SimpleNamespace(names=names)
+    assert pipeline.named(plugin, recogniser) == {}
 
 
 def answers(*values: object) -> list[dict[str, list[object]]]:
