@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -126,7 +126,8 @@ def _teller(rubric: Rubric, watcher: Watcher, recogniser: Recogniser) -> Callabl
         done.add(outcome.check)
         watcher.outcome(outcome, len(done), len(rubric.checks))
         if outcome.status is Status.FAILED and not outcome.not_started:
-            recogniser.prepare()
+            with suppress(OSError):  # told where it is needed
+                recogniser.prepare()
 
     return tell
 

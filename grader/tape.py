@@ -138,6 +138,32 @@ def expect_samples(phase: Phase, expected: range) -> None:
     )
 
 
+def expect_scores(phase: Phase) -> None:
+    """Fail if the metric was given classes: which score is the highest is for the metric to find out."""
+    for update in phase.all("update"):
+        scores, labels = update["shapes"]
+        if scores == labels:
+            fail(
+                f"{phase.kind}_metric gets a class for each pixel in place of the scores.",
+                expected="scores (b, c, h, w), one for each class",
+                found=str(tuple(scores)),
+                where=phase.name,
+            )
+
+
+def expect_predictions(phase: Phase, found: dict[int, Any]) -> None:
+    """Fail unless the metric was given, for each sample, the scores that the network gave for it."""
+    for forward in phase.all("forward"):
+        for sample, predicted in zip(forward["samples"], forward["predicted"], strict=True):
+            if found[sample] != predicted:
+                fail(
+                    f"{phase.kind}_metric gets other scores than the network gave.",
+                    expected="the scores (b, c, h, w) of the batch, whose highest is the predicted class",
+                    found=f"other predicted classes for sample {sample}",
+                    where=phase.name,
+                )
+
+
 def returned(phase: Phase) -> tuple[float, float]:
     """The (loss, mIoU) that the method of a phase returned."""
     method = f"_{phase.kind}_epoch"

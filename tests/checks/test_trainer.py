@@ -18,7 +18,9 @@ from grader.tape import (
     Masks,
     Phase,
     equal,
+    expect_predictions,
     expect_samples,
+    expect_scores,
     fingerprint,
     labels_given,
     listed,
@@ -207,32 +209,6 @@ def test_metric_updates(student: Subject, rng: np.random.Generator) -> None:
             fail(message, expected=expected, found=found, where=phase.name)
         expect_scores(phase)
         expect_predictions(phase, dict(given))
-
-
-def expect_scores(phase: Phase) -> None:
-    """Fail if the metric was given classes: which score is the highest is for the metric to find out."""
-    for update in phase.all("update"):
-        scores, labels = update["shapes"]
-        if scores == labels:
-            fail(
-                f"{phase.kind}_metric gets a class for each pixel in place of the scores.",
-                expected="scores (b, c, h, w), one for each class",
-                found=str(tuple(scores)),
-                where=phase.name,
-            )
-
-
-def expect_predictions(phase: Phase, found: dict[int, Any]) -> None:
-    """Fail unless the metric was given, for each sample, the scores that the network gave for it."""
-    for forward in phase.all("forward"):
-        for sample, predicted in zip(forward["samples"], forward["predicted"], strict=True):
-            if found[sample] != predicted:
-                fail(
-                    f"{phase.kind}_metric gets other scores than the network gave.",
-                    expected="the scores (b, c, h, w) of the batch, whose highest is the predicted class",
-                    found=f"other predicted classes for sample {sample}",
-                    where=phase.name,
-                )
 
 
 def test_miou(student: Subject, rng: np.random.Generator) -> None:

@@ -192,7 +192,7 @@ def test_too_large_an_answer_is_not_taken_apart():
     [
         ({"miou": 0.4, "text": "a"}, {"miou": 0.4, "text": "b"}, {"miou": 0.5, "text": "c"}, 1),
         ({"miou": 0.4, "text": "a"}, {"miou": 0.5, "text": "b"}, {"miou": 0.5, "text": "c"}, 0),
-        ({"miou": 0.4, "text": "b"}, {"miou": 0.5, "text": "b"}, {"miou": 0.5, "text": "c"}, 1),
+        ({"miou": 0.5, "text": "b"}, {"miou": 0.5, "text": "b"}, {"miou": 0.5, "text": "c"}, 1),
         ({"miou": 0.5}, {"miou": 0.5}, {"miou": 0.5}, 0),
         ({"a": 1, "b": 2, "c": 0}, {"a": 1, "b": 2, "c": 3}, {"a": 9, "b": 9, "c": 9}, 2 / 3),
         ({"a": 1, "b": 7}, {"a": 1, "b": 8}, {"a": 2, "b": 8}, 1 / 2),
