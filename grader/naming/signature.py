@@ -123,11 +123,16 @@ class Likeness:
         Of the fields in which the mistake or theirs differs from the solution, those that show the mistake in theirs.
         One that both lack says nothing: after an exception they lack all. 0 if the mistake does not show.
         """
-        differing = _differing(self._mistaken, self._right)
-        signature = (_strong(differing) or differing) & (self._mistaken.keys() | self._theirs.keys())
-        alike = sum(same(self._theirs.get(path), self._mistaken.get(path)) for path in signature)
-        odd = signature | (_strong(_differing(self._theirs, self._right)) & self._theirs.keys())
-        return alike / len(odd) if signature else 0.0
+        present = self._mistaken.keys() | self._theirs.keys()
+        kinds = _by_kind(_differing(self._mistaken, self._right) & present)
+        level = next((number for number, paths in enumerate(kinds) if paths), None)
+        if level is None:
+            return 0.0
+        signature = kinds[level]
+        theirs = _by_kind(_differing(self._theirs, self._right) & self._theirs.keys())
+        # Other words are no oddity.
+        odd = signature.union(*theirs[: min(level, 1) + 1])
+        return sum(same(self._theirs.get(path), self._mistaken.get(path)) for path in signature) / len(odd)
 
 
 def _differing(one: Fields, other: Fields) -> set[str]:
@@ -135,5 +140,13 @@ def _differing(one: Fields, other: Fields) -> set[str]:
 
 
 def _strong(paths: set[str]) -> set[str]:
-    """Those fields that are neither a wording nor a digest."""
-    return {path for path in paths if not (WORDINGS | DIGESTS).intersection(path.replace("[]", "").split("."))}
+    return _by_kind(paths)[0]
+
+
+def _by_kind(paths: set[str]) -> tuple[set[str], set[str], set[str]]:
+    """Sort fields: what counts anywhere, digests, and wordings."""
+    kinds: tuple[set[str], set[str], set[str]] = (set(), set(), set())
+    for path in paths:
+        steps = path.replace("[]", "").split(".")
+        kinds[2 if WORDINGS.intersection(steps) else 1 if DIGESTS.intersection(steps) else 0].add(path)
+    return kinds
