@@ -243,12 +243,12 @@ def is_set(found: float, expected: float) -> bool:
     return SETTING.admits(share_used(found, expected, SETTING))
 
 
-def expect_settings(made: Made) -> None:
-    """Fail unless the optimizer is AdamW with amsgrad at a rate of 0.001."""
+def expect_settings(made: Made, rate: float = RATE) -> None:
+    """Fail unless the optimizer is AdamW with amsgrad at a rate, which is 0.001 if no argument asks for another."""
     optimizer = made.optimizer
     found = f"{optimizer.kind}, lr {optimizer.rate:g}, amsgrad={optimizer.amsgrad}"
-    if not (optimizer.decoupled and optimizer.amsgrad and is_set(optimizer.rate, RATE)):
-        fail("The optimizer is another one.", expected=f"AdamW, lr {RATE:g}, amsgrad=True", found=found)
+    if not (optimizer.decoupled and optimizer.amsgrad and is_set(optimizer.rate, rate)):
+        fail("The optimizer is another one.", expected=f"AdamW, lr {rate:g}, amsgrad=True", found=found)
 
 
 def expect_schedule(made: Made) -> None:
