@@ -39,7 +39,7 @@ def test_every_tolerance_of_a_check_is_in_the_data():
 
 
 def test_checks_make_no_tolerance_of_their_own():
-    """A check takes tolerances from the data: none is made in place, but where a name is found, which judges nothing."""
+    """A check takes tolerances from the data: none is made in place; naming judges nothing."""
     made = [
         path.name
         for path in [*(ROOT / "tests" / "checks").glob("*.py"), *(ROOT / "grader").rglob("*.py")]
