@@ -237,7 +237,7 @@ def test_run_is_made_once():
 
     class Lost(Subject):
         def __init__(self):
-            pass
+            self.calls = []
 
         limits = Limits()
 
