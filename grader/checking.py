@@ -208,14 +208,23 @@ class Subject:
             WorkerLost: there was no answer, or one of another form than the probe's.
             NotScored: it insists on what this host cannot offer: a GPU, or shared memory under Landlock.
         """
-        try:
-            answer = self._call(probe, arguments)
-        except CallFailed as failure:
-            self._keep(Call(probe, self._seed, arguments, failure.error))
-            self.raise_unless_it_could_run(failure.error)
-            raise as_check_failed(failure.error, self.limits) from None
+        answer = self.attempt(probe, arguments)
         self._keep(Call(probe, self._seed, arguments, answer))
+        if isinstance(answer, CallError):
+            self.raise_unless_it_could_run(answer)
+            raise as_check_failed(answer, self.limits)
         return answer
+
+    def attempt(self, probe: str, arguments: dict[str, Any]) -> Any:
+        """Call a probe; its value, or a `CallError` where the submission raised.
+
+        Raises:
+            WorkerLost: as `ask` does.
+        """
+        try:
+            return self._call(probe, arguments)
+        except CallFailed as failure:
+            return failure.error
 
     def _keep(self, call: Call) -> None:
         """Remember a call; none at all where answers are so large that keeping them would take our memory."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from grader.errors import GraderFault
 from grader.intake import modules_imported, take_in
-from grader.naming import PatchRefused, Recogniser, load_mistakes
+from grader.naming import PatchRefused, Recogniser
 from grader.plugin import GraderPlugin, run_checks
 from grader.records import (
     Environment,
@@ -109,7 +109,7 @@ def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
             student.wait_ready()
         environment = describe_environment(isolation, detail, versions, options.limits)
         answers: dict[bytes, Any] = {}
-        recogniser = stack.enter_context(Recogniser(load_mistakes(), reference, answers))
+        recogniser = stack.enter_context(Recogniser(reference, answers))
         tell = _teller(rubric, watcher, recogniser)
         plugin = GraderPlugin(rubric, submission, student, reference, options.seed, tell, answers)
         with clock.stage("checks"):

@@ -26,42 +26,68 @@ import re
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 NOT_IN_STARTER = frozenset({"report.pdf"})  # the hand-in's report: what students write from nothing
 
-_BEGIN = re.compile(r"(?P<indent> *)# SOLUTION-BEGIN (?P<title>Part \d+: [^\s\"\\][^\"\\]*)")
+_BEGIN = re.compile(r" *# SOLUTION-BEGIN (?P<part>Part \d+): (?P<title>[^\s\"\\][^\"\\]*)")
 _END = re.compile(r" *# SOLUTION-END")
 _STARTER = re.compile(r" *# STARTER (?P<code>.*)")
 _MARKER_WORD = re.compile(r"SOLUTION-|# ?STARTER\b")
+
+
+class Region(NamedTuple):
+    """What students write in one place: its part and title, and the lines between its markers, counted from 0."""
+
+    part: str
+    title: str
+    lines: range
+
+
+def regions(text: str) -> list[Region]:
+    """Return the solution regions of a reference file's text, in its order.
+
+    Raises:
+        ValueError: a marker is malformed, nested, unbalanced or outside a region; the message names the line.
+    """
+    found: list[Region] = []
+    opened: re.Match[str] | None = None
+    opened_at = 0
+    for number, line in enumerate(_lines(text), start=1):
+        if begin := _BEGIN.fullmatch(line):
+            if opened:
+                raise ValueError(f"line {number}: SOLUTION-BEGIN inside the region of line {opened_at}")
+            opened, opened_at = begin, number
+        elif _END.fullmatch(line):
+            if not opened:
+                raise ValueError(f"line {number}: SOLUTION-END without a SOLUTION-BEGIN above it")
+            found.append(Region(opened["part"], opened["title"].rstrip(), range(opened_at, number - 1)))
+            opened = None
+        elif _MARKER_WORD.search(line) and not (opened and _STARTER.fullmatch(line)):
+            raise ValueError(f"line {number}: not a marker that the starter tool knows: {line.strip()!r}")
+    if opened:
+        raise ValueError(f"line {opened_at}: SOLUTION-BEGIN without a SOLUTION-END below it")
+    return found
 
 
 def cut(text: str) -> str:
     """Return the starter's form of a reference file's text, with LF line ends.
 
     Raises:
-        ValueError: a marker is malformed, nested, unbalanced or outside a region; the message names the line.
+        ValueError: as `regions` does.
     """
-    kept: list[str] = []
-    opened_at = 0
-    region: list[str] = []
-    lines = (line.removesuffix("\n") for line in io.StringIO(text, newline=None))
-    for number, line in enumerate(lines, start=1):
-        if _BEGIN.fullmatch(line):
-            if opened_at:
-                raise ValueError(f"line {number}: SOLUTION-BEGIN inside the region of line {opened_at}")
-            opened_at, region = number, [line]
-        elif _END.fullmatch(line):
-            if not opened_at:
-                raise ValueError(f"line {number}: SOLUTION-END without a SOLUTION-BEGIN above it")
-            kept += _task(region)
-            opened_at = 0
-        elif _MARKER_WORD.search(line) and not (opened_at and _STARTER.fullmatch(line)):
-            raise ValueError(f"line {number}: not a marker that the starter tool knows: {line.strip()!r}")
-        else:
-            (region if opened_at else kept).append(line)
-    if opened_at:
-        raise ValueError(f"line {opened_at}: SOLUTION-BEGIN without a SOLUTION-END below it")
-    return "".join(f"{line}\n" for line in kept)
+    lines, kept, done = _lines(text), list[str](), 0
+    for region in regions(text):
+        begin = lines[region.lines.start - 1]
+        indent = begin[: len(begin) - len(begin.lstrip())]
+        kept += lines[done : region.lines.start - 1]
+        kept += _task(f"{region.part}: {region.title}", indent, lines[region.lines.start : region.lines.stop])
+        done = region.lines.stop + 1
+    return "".join(f"{line}\n" for line in kept + lines[done:])
+
+
+def _lines(text: str) -> list[str]:
+    return [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
 
 
 def differences(reference: Path, student: Path) -> list[str]:
@@ -101,13 +127,10 @@ def make_starter(reference: Path, out: Path) -> list[str]:
     return changes
 
 
-def _task(region: list[str]) -> list[str]:
-    """Return the open task that takes a region's place; `region` holds its SOLUTION-BEGIN but not its end."""
-    begin = _BEGIN.fullmatch(region[0])
-    assert begin is not None  # cut() opens a region with such a line only
-    indent, title = begin["indent"], begin["title"].rstrip()
+def _task(title: str, indent: str, region: list[str]) -> list[str]:
+    """Return the open task that takes the place of a region's lines, at the indentation of its markers."""
     task = [f"{indent}# TODO {title}"]
-    for line in region[1:]:
+    for line in region:
         if not line.lstrip().startswith("#") or _STARTER.fullmatch(line):
             break
         task.append(line)

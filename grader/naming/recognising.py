@@ -1,14 +1,16 @@
 """Asks known mistakes what a submission was asked, and names the one that answers alike."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from grader.checking import Call, CheckFailed, NotScored, Subject, TrustedSubject
-from grader.naming.mistakes import FOLDER, Mistake, apply_patch
+from grader.checking import Call, Subject, TrustedSubject
+from grader.naming.mistakes import FOLDER, Mistake, apply_patch, load_mistakes
 from grader.naming.signature import Fields, Likeness, TooMuch, fields
 from grader.records import Outcome, Status
 from grader.sandbox import Worker, WorkerLost
@@ -22,7 +24,12 @@ ENOUGH = 0.75
 MOST_TRIED = 60
 
 
-Told = list[tuple[Call, Fields]]
+class Told(NamedTuple):
+    """A call of a failed check, with the fields of the submission's answer and of the solution's."""
+
+    call: Call
+    theirs: Fields
+    right: Fields
 
 
 class Explanation(NamedTuple):
@@ -36,21 +43,22 @@ class Recogniser:
     """Finds the known mistake that gives a submission's very output.
 
     Args:
-        mistakes: those without a patch are left out, since what is missing from a hand-in is told anyway.
         reference: where the solution runs; the mistakes run in a worker like it, beside its tree.
         answers: what the solution has answered so far.
-        folder: where the patches are.
+        folder: where the patches are, and the list of them.
     """
 
-    def __init__(
-        self, mistakes: Iterable[Mistake], reference: Worker, answers: dict[bytes, Any], folder: Path = FOLDER
-    ) -> None:
+    def __init__(self, reference: Worker, answers: dict[bytes, Any], folder: Path = FOLDER) -> None:
         self._folder = folder
-        self._mistakes = [mistake for mistake in mistakes if self._patch(mistake).exists()]
         self._reference = reference
         self._answers = answers
         self._tree = reference.tree.with_name("mistake")
         self._worker = reference.sibling("mistakes", self._tree)
+
+    @cached_property
+    def _mistakes(self) -> list[Mistake]:
+        """Those with a patch: what is missing from a hand-in is told anyway."""
+        return [mistake for mistake in load_mistakes(self._folder) if self._patch(mistake).exists()]
 
     def __enter__(self) -> Self:
         return self
@@ -80,61 +88,75 @@ class Recogniser:
 
     def explaining(self, outcomes: Mapping[str, Outcome], calls: Mapping[str, Sequence[Call]]) -> list[Explanation]:
         """All mistakes that answer like the submission; arguments as of `names`."""
-        said = {check: told for check, of_check in calls.items() if (told := _told(of_check))}
-        tried = self._candidates(outcomes, said)[:MOST_TRIED]
+        tried = self._candidates(outcomes, {check for check, of_check in calls.items() if of_check})[:MOST_TRIED]
+        wanted = calls.keys() & {check for mistake in tried for check in mistake.fails}
+        said = {check: told for check in wanted if (told := self._told(calls[check]))}
         found = [Explanation(mistake, self._share(mistake, said)) for mistake in tried]
         return [one for one in found if one.share >= ENOUGH]
 
     def _patch(self, mistake: Mistake) -> Path:
         return self._folder / f"{mistake.name}.patch"
 
-    def _candidates(self, outcomes: Mapping[str, Outcome], said: Mapping[str, Told]) -> list[Mistake]:
+    def _candidates(self, outcomes: Mapping[str, Outcome], answered: set[str]) -> list[Mistake]:
         """The mistakes that fail nothing but what did not pass, and at least one check that failed."""
         passed = {name for name, outcome in outcomes.items() if outcome.status is Status.PASSED or outcome.not_started}
         judged = outcomes.keys() - passed
-        return [one for one in self._mistakes if judged >= set(one.fails) and not said.keys().isdisjoint(one.fails)]
+        return [one for one in self._mistakes if judged >= set(one.fails) and not answered.isdisjoint(one.fails)]
 
-    def _share(self, mistake: Mistake, said: Mapping[str, Told]) -> float:
+    def _told(self, calls: Sequence[Call]) -> list[Told]:
+        """The first and the last calls of a check with the fields of their answers; none if those are too many."""
+        some = calls if len(calls) <= FIRST_CALLS + LAST_CALLS else [*calls[:FIRST_CALLS], *calls[-LAST_CALLS:]]
+        try:
+            theirs = [fields(call.answer) for call in some]
+        except TooMuch:
+            return []
+        solution = partial(TrustedSubject, self._reference, answers=self._answers)
+        right = _asked(solution, TrustedSubject.ask, some)
+        return [Told(*told) for told in zip(some, theirs, map(fields, right), strict=True)]
+
+    def _share(self, mistake: Mistake, said: Mapping[str, Sequence[Told]]) -> float:
         """How much of where a mistake shows is in a submission's answers, in the least like check that both fail."""
+        checks = said.keys() & set(mistake.fails)
+        if not checks:
+            return 0.0
         self.prepare()
         changed = apply_patch(self._patch(mistake), self._tree)
-        share = 1.0
         try:
-            for check in said.keys() & set(mistake.fails):
-                share = min(share, self._share_of_check(said[check]))
-                if share < ENOUGH:
-                    break
+            return self._least(said[check] for check in checks)
         finally:
             for file in changed:
                 shutil.copy2(self._reference.tree / file, self._tree / file)
+
+    def _least(self, of_checks: Iterable[Sequence[Told]]) -> float:
+        """The smallest share of several checks, or the first one that is not enough."""
+        share = 1.0
+        for told in of_checks:
+            share = min(share, self._share_of_check(told))
+            if share < ENOUGH:
+                break
         return share
 
-    def _share_of_check(self, told: Told) -> float:
+    def _share_of_check(self, told: Sequence[Told]) -> float:
         likeness = Likeness()
-        for seed, group in groupby(told, key=lambda pair: pair[0].seed):
-            pairs = list(group)
-            calls = [call for call, _ in pairs]
-            right = self._ask(TrustedSubject(self._reference, seed, self._answers), calls)
-            mistaken = self._ask(Subject(self._worker, seed), calls)
-            for (_, theirs), wrong, good in zip(pairs, mistaken, right, strict=False):
-                if not likeness.add(theirs, fields(wrong), fields(good)):
-                    return 0.0
+        mistaken = _asked(partial(Subject, self._worker), Subject.attempt, [one.call for one in told])
+        for one, wrong in zip(told, mistaken, strict=True):
+            if not likeness.add(one.theirs, fields(wrong), one.right):
+                return 0.0
         return likeness.share
 
-    @staticmethod
-    def _ask(subject: Subject, calls: Iterable[Call]) -> Iterator[Any]:
-        """Answers of a mistake or of the solution, exceptions too, for as long as they come; None for one too few."""
-        try:
+
+def _asked(
+    make: Callable[..., Subject], ask: Callable[[Any, str, dict[str, Any]], Any], calls: Iterable[Call]
+) -> Iterator[Any]:
+    """What another subject, one for each seed, answers to each call; None where its process was lost."""
+    for seed, group in groupby(calls, key=lambda call: call.seed):
+        with closing(make(seed=seed)) as subject:
             subject.allow(subject.limits.script_seconds)
-            for call in calls:
+            for call in group:
                 try:
-                    yield subject.ask(call.probe, call.arguments)
-                except (CheckFailed, NotScored):
-                    yield subject.calls[-1].answer
-        except WorkerLost:
-            yield None
-        finally:
-            subject.close()
+                    yield ask(subject, call.probe, call.arguments)
+                except WorkerLost:
+                    yield None
 
 
 def chosen(explaining: Iterable[Explanation], failed: Iterable[str]) -> dict[str, Mistake]:
@@ -154,12 +176,3 @@ def chosen(explaining: Iterable[Explanation], failed: Iterable[str]) -> dict[str
 
 def _rank(one: Explanation) -> tuple[int, float]:
     return len(one.mistake.fails), one.share
-
-
-def _told(calls: Sequence[Call]) -> Told:
-    """The first and the last calls of a check with the fields of their answers; none if those are too many."""
-    some = calls if len(calls) <= FIRST_CALLS + LAST_CALLS else [*calls[:FIRST_CALLS], *calls[-LAST_CALLS:]]
-    try:
-        return [(call, fields(call.answer)) for call in some]
-    except TooMuch:
-        return []

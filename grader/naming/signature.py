@@ -2,8 +2,8 @@
 
 An answer is a tree. Its fields are the values at the same place of every list that they are in, in order: of a list of
 readings the values of `[].miou`, of a list of events the values of `[step].lr`. A mistake's signature are the fields in
-which its answers are not the solution's; whoever has the same values there gives the mistake's output. Fields that the
-mistake leaves alone may differ: another style, or a second mistake elsewhere, shows in others.
+which its answers are not the solution's; whoever has the same values there gives the mistake's output. What else is odd
+in an answer counts against the mistake, but for wordings, which are a matter of style.
 """
 
 import re
@@ -34,6 +34,7 @@ class TooMuch(Exception):  # noqa: N818 - it says why nothing is compared
 ON_PURPOSE = re.compile(r"^    (raise|assert)\b[^\n]*\n(?!.*^    )", re.MULTILINE | re.DOTALL)
 
 Fields = dict[str, list[Any]]
+Kinds = tuple[set[str], set[str], set[str]]
 
 
 def fields(answer: Any) -> Fields:
@@ -113,18 +114,17 @@ class Likeness:
         for kept, part in zip(sums, (theirs, mistaken, right), strict=True):
             for path, values in part.items():
                 kept[path] += values
-        differing = _strong(_differing(mistaken, right)) & (mistaken.keys() | theirs.keys())
-        return not differing or any(same(theirs.get(path), mistaken.get(path)) for path in differing)
+        shown = _shown(mistaken, right, theirs)[0]
+        return not shown or any(same(theirs.get(path), mistaken.get(path)) for path in shown)
 
     @property
     def share(self) -> float:
         """How much of what is odd is the mistake: 1 if it shows in theirs as it would, and nothing else does.
 
         Of the fields in which the mistake or theirs differs from the solution, those that show the mistake in theirs.
-        One that both lack says nothing: after an exception they lack all. 0 if the mistake does not show.
+        0 if the mistake does not show.
         """
-        present = self._mistaken.keys() | self._theirs.keys()
-        kinds = _by_kind(_differing(self._mistaken, self._right) & present)
+        kinds = _shown(self._mistaken, self._right, self._theirs)
         level = next((number for number, paths in enumerate(kinds) if paths), None)
         if level is None:
             return 0.0
@@ -139,13 +139,14 @@ def _differing(one: Fields, other: Fields) -> set[str]:
     return {path for path in one.keys() | other.keys() if not same(one.get(path), other.get(path))}
 
 
-def _strong(paths: set[str]) -> set[str]:
-    return _by_kind(paths)[0]
+def _shown(mistaken: Fields, right: Fields, theirs: Fields) -> Kinds:
+    """The fields that show a mistake; one that both lack says nothing: after an exception they lack all."""
+    return _by_kind(_differing(mistaken, right) & (mistaken.keys() | theirs.keys()))
 
 
-def _by_kind(paths: set[str]) -> tuple[set[str], set[str], set[str]]:
+def _by_kind(paths: set[str]) -> Kinds:
     """Sort fields: what counts anywhere, digests, and wordings."""
-    kinds: tuple[set[str], set[str], set[str]] = (set(), set(), set())
+    kinds: Kinds = (set(), set(), set())
     for path in paths:
         steps = path.replace("[]", "").split(".")
         kinds[2 if WORDINGS.intersection(steps) else 1 if DIGESTS.intersection(steps) else 0].add(path)

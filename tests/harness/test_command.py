@@ -1,5 +1,6 @@
 """The whole product, by command line: a submission in, reports and an exit code out."""
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -131,14 +132,23 @@ def wait_for_a_long_check(pid: int) -> None:
     seen, since = set[int](), time.monotonic()
     give_up = time.monotonic() + 120
     while time.monotonic() < give_up:
-        workers = {p.pid: p.ppid() for p in psutil.Process(pid).children(recursive=True) if p.name() != "bwrap"}
-        leaves = {child for child, parent in workers.items() if parent in workers}
+        leaves = forked_by_workers(pid)
         if not leaves or leaves != seen:
             seen, since = leaves, time.monotonic()
         elif time.monotonic() - since > 2:
             return
         time.sleep(0.1)
     pytest.fail("no check ran for long")
+
+
+def forked_by_workers(pid: int) -> set[int]:
+    """The processes that the workers of a grader have forked; what ends while it is looked at does not count."""
+    workers = {}
+    for process in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.name() != "bwrap":
+                workers[process.pid] = process.ppid()
+    return {child for child, parent in workers.items() if parent in workers}
 
 
 def zip_with(path: Path, names: dict[str, str]) -> Path:

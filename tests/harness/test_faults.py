@@ -26,7 +26,7 @@ KILLS_WHILE_GRADING = 10
 
 def test_a_worker_that_cannot_start_is_our_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A broken installation stops the run with what the worker said, and no verdict."""
-    monkeypatch.setattr(tiers, "worker_command", lambda _: (sys.executable, "-c", "raise SystemExit('no torch')"))
+    monkeypatch.setattr(tiers, "worker_command", lambda *_: (sys.executable, "-c", "raise SystemExit('no torch')"))
     with (
         Worker("submission", tmp_path, Isolation.NONE, Limits(start_seconds=20)) as worker,
         pytest.raises(GraderFault, match="no torch"),

@@ -4,11 +4,11 @@ import ast
 
 import pytest
 
-from grader.starter import cut
+from grader.starter import cut, regions
 from tests.submissions.planted import REFERENCE
 from tests.verdicts.equivalents import Equivalent, read_equivalents, stale
 from tests.verdicts.mutants import Verdict, all_mutants, count, report, tell
-from tests.verdicts.mutating import Mutant, mutants_of, regions
+from tests.verdicts.mutating import Mutant, mutants_of
 
 FILE = '''"""A module."""
 

@@ -13,6 +13,7 @@ from tests.submissions import oddities
 from tests.submissions.planted import (
     FOLDER,
     REFERENCE,
+    SOLUTION,
     Planted,
     right_submissions,
     wrong_submissions,
@@ -49,7 +50,7 @@ def each(submissions: list[Planted]) -> pytest.MarkDecorator:
 
 def test_reference_gets_full_points(bench):
     """The solution itself passes every check."""
-    problems = Planted("reference").surprises(bench.grade(REFERENCE).outcomes, RUBRIC)
+    problems = SOLUTION.surprises(bench.grade(REFERENCE).outcomes, RUBRIC)
     assert not problems, problems
 
 

@@ -144,6 +144,10 @@ class Planted:
         return frozenset(follow - self.fails)
 
 
+# The reference itself: it passes everything.
+SOLUTION = Planted("reference")
+
+
 def _told(outcome: Outcome) -> str:
     """What the student reads, on one line each."""
     shown = outcome.finding.model_dump(exclude_none=True, exclude={"hint"})

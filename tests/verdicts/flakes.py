@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from grader.pipeline import CHECKS
 from tests.harness.bench import RUBRIC, Bench
-from tests.submissions.planted import PARTS, REFERENCE, Planted, right_submissions
+from tests.submissions.planted import PARTS, REFERENCE, SOLUTION, Planted, right_submissions
 from tests.verdicts.benches import on_benches
 from tests.verdicts.results import keep, kept
 
@@ -70,10 +70,10 @@ def added(known: dict[str, Any], found: list[tuple[Case, tuple[str, int]]]) -> d
 
 def cases(part: str, seeds: Iterable[int]) -> Iterator[Case]:
     """The solution and the right submissions of a part, seed by seed: what the solution answers is of use to all."""
-    right = [Planted("reference"), *right_submissions()]
+    right = [SOLUTION, *right_submissions()]
     for seed in seeds:
         for planted in right:
-            packed = not planted.patch.exists() and planted.name != "reference"
+            packed = not planted.patch.exists() and planted != SOLUTION
             # Every patch may change whether a hand-in is complete; only some are about the files in it.
             concerned = part in planted.parts and (part != "handin" or planted.parts == ("handin",))
             if concerned or (not planted.parts and not (packed and seed % PACKED)):

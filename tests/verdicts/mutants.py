@@ -8,11 +8,12 @@ from shutil import copytree
 from typing import Any, NamedTuple
 
 from grader.records import Status
+from grader.starter import regions
 from tests.harness.bench import RUBRIC, Bench
 from tests.submissions.planted import NOT_HANDED_IN, PARTS, REFERENCE
 from tests.verdicts.benches import on_benches
 from tests.verdicts.equivalents import Equivalent, read_equivalents, stale
-from tests.verdicts.mutating import Mutant, mutants_of, regions
+from tests.verdicts.mutating import Mutant, mutants_of
 from tests.verdicts.results import keep
 
 # The slowest check outside of the scripts takes the solution 0.5 s on a quiet machine. A real grading allows more.

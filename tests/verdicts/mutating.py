@@ -20,18 +20,11 @@ from mutmut.mutation.file_mutation import MutationVisitor, deep_replace
 from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import IgnoredCode
 
-BEGIN, END = "# SOLUTION-BEGIN ", "# SOLUTION-END"
+from grader.starter import regions
+
 HEAD, INDENT = "def region():\n", "    "
 # Operators that have to be told what to put in; without that they put in nothing.
 WITH_ARGUMENTS = ("VariableInserter", "VariableReplacer")
-
-
-@dataclass(frozen=True)
-class Region:
-    """What a student writes in one place: its title, and the lines between its markers, counted from 0."""
-
-    title: str
-    lines: range
 
 
 @dataclass(frozen=True)
@@ -76,17 +69,6 @@ class Mutant:
 
 def _stripped(lines: list[str]) -> str:
     return "\n".join(line.strip() for line in lines)
-
-
-def regions(text: str) -> list[Region]:
-    """The solution regions of a file's text, in its order."""
-    found, title, begin = [], "", 0
-    for number, line in enumerate(text.splitlines()):
-        if line.strip().startswith(BEGIN):
-            title, begin = line.strip().removeprefix(BEGIN).partition(": ")[2], number + 1
-        elif line.strip() == END:
-            found.append(Region(title, range(begin, number)))
-    return found
 
 
 def mutants_of(file: str, text: str) -> list[Mutant]:

@@ -14,15 +14,20 @@ FOLDER = Path(__file__).parent / "measured"
 
 def keep(name: str, measured: dict[str, Any]) -> None:
     """Write what a command has measured, with the day and the machine, to `measured/<name>.json`."""
-    machine = {
+    where = {
         "day": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, {usable_cores()} cores",
+        "machine": machine(),
         "python": platform.python_version(),
         "torch": version("torch"),
     }
     FOLDER.mkdir(exist_ok=True)
-    text = json.dumps({**machine, **measured}, indent=2, ensure_ascii=False)
+    text = json.dumps({**where, **measured}, indent=2, ensure_ascii=False)
     (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def machine() -> str:
+    """What a figure was measured on."""
+    return f"{platform.system()} {platform.machine()}, {usable_cores()} cores"
 
 
 def kept(name: str) -> dict[str, Any] | None:

@@ -15,18 +15,15 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 from unittest import mock
 
-import hypothesis
-from hypothesis import Phase
 from rich.console import Console
 from rich.table import Table
 
-from grader import plugin
-from grader.doctor.host import usable_cores
 from grader.records import Status
 from grader.tolerances import COMMAND, TOLERANCES_FILE, Margins, Measured, Mistake, Tolerance, Unit, load_tolerances
-from tests.harness.bench import RUBRIC, Bench, independent
-from tests.submissions.planted import Planted, right_submissions, wrong_submissions
+from tests.harness.bench import RUBRIC, Bench, independent, unshrunk
+from tests.submissions.planted import SOLUTION, Planted, right_submissions, wrong_submissions
 from tests.verdicts.benches import on_benches
+from tests.verdicts.results import machine
 
 THREADS = (2, 4)
 SEEDS_OF_RIGHT = 1
@@ -37,7 +34,6 @@ SECONDS = 120  # for a check: nothing is judged here, and the machine may be bus
 OTHER_TORCH = "torch "
 MISTAKES = "mistakes"
 GUESS = "guess"  # stands for a tolerance that is yet to be measured
-SOLUTION = Planted("reference")
 
 Source = Literal["seeds", "threads", "torch", "right", "mistakes"]
 SOURCES: tuple[Source, ...] = ("seeds", "threads", "torch", "right", "mistakes")
@@ -147,8 +143,7 @@ def by_seeds(source: str, seeds: int, comparing: frozenset[str]) -> Iterator[Cas
 def watched(bench: Bench, case: Case) -> Seen:
     """Grade a case, each check by itself, and note what every comparison found."""
     told = bench.run_student_with(case.threads, case.python)
-    quick = mock.patch.object(plugin, "SETTINGS", hypothesis.settings(plugin.SETTINGS, phases=(Phase.generate,)))
-    with tempfile.TemporaryDirectory() as folder, noted() as deviations, quick:
+    with tempfile.TemporaryDirectory() as folder, noted() as deviations, unshrunk():
         outcomes = bench.grade(case.planted.make(Path(folder)), independent(case.checks), SECONDS, case.seed).outcomes
     failed = [name for name, outcome in outcomes.items() if outcome.status is not Status.PASSED]
     return Seen(told["torch"], told["cuda"], deviations, failed)
@@ -184,7 +179,7 @@ def measured(seen: list[tuple[Case, Seen]], first: Seen, old: dict[str, Margins]
     return Measured(
         command=COMMAND,
         day=datetime.now(UTC).date().isoformat(),
-        machine=f"{platform.system()} {platform.machine()}, {usable_cores()} cores",
+        machine=machine(),
         versions={"python": platform.python_version(), "torch": torch, "numpy": version("numpy")},
         gpu="not measured: every probe computes on the CPU" + ("" if first.gpu else ", and there was no GPU"),
         tolerances={name: margins(name, unit, seen, old.get(name)) for name, unit in sorted(known.items())},
