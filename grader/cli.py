@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
@@ -22,9 +23,9 @@ from grader import starter as starter_tool
 from grader.errors import GraderFault, SubmissionRejected, UsageError
 from grader.intake import take_in
 from grader.lookalikes import SCALES, Scale, make_lookalikes
-from grader.pipeline import REFERENCE, ROOT, Options, Watcher, grade, own_version, work_folder
+from grader.pipeline import REFERENCE, ROOT, Options, Watcher, grade_all, own_version, work_folder
 from grader.records import Gradesheet, Isolation, Outcome, Status
-from grader.reports import print_gradesheet, write_reports, write_schema
+from grader.reports import print_gradesheet, print_line, print_timings, write_reports, write_schema
 from grader.rubric import load_rubric
 from grader.sandbox import Limits, choose_isolation
 
@@ -45,33 +46,38 @@ app = App(
     result_action="return_value",
 )
 maintainers = "For maintainers"
+Audience = Literal["student", "tutor"]
 
 IsolationOption = Annotated[
     Isolation | None,
     Parameter(help="Insist on a kind of isolation. The default is the strongest that works here."),
 ]
+TimingsOption = Annotated[bool, Parameter(help="Tell where the time went.", negative="")]
 OutputOption = Annotated[Path, Parameter(help="Folder for the reports; each submission gets a folder in it.")]
 
 
 @app.default
 def grade_command(
-    submission: Path,
-    *,
+    *submissions: Path,
     output: OutputOption = Path("results"),
     seed: Annotated[
         int | None, Parameter(help="Grade again exactly as before; drawn and recorded if not given.")
     ] = None,
     isolation: IsolationOption = None,
     training: Annotated[bool, Parameter(help="Run the smoke trainings, a minute each.")] = True,
+    timings: TimingsOption = False,
     limits: Annotated[Limits | None, Parameter(name="*", group="Limits of a check")] = None,
 ) -> int:
-    """Grade a submission: `python -m grader group_7.zip`.
+    """Grade submissions: `python -m grader group_7.zip`, or several at once.
 
     Args:
-        submission: A group's zip, or a folder with its content.
+        submissions: A group's zip, or a folder with its content.
     """
+    if not submissions:
+        raise UsageError("Which submission? Name a zip or a folder.")
     seed = secrets.randbelow(1 << 53) if seed is None else seed
-    return run(submission, Options(seed, isolation, limits or Limits(), training=training), output, audience="tutor")
+    options = Options(seed, isolation, limits or Limits(), training=training)
+    return run(submissions, options, output, audience="tutor", timings=timings)
 
 
 @app.command
@@ -82,6 +88,7 @@ def check(
     output: OutputOption = Path("results"),
     isolation: IsolationOption = None,
     training: Annotated[bool, Parameter(help="Train for two minutes as well, and see curves.")] = False,
+    timings: TimingsOption = False,
 ) -> int:
     """Check your own work, as a student: what is right, what is wrong, and what to do next.
 
@@ -89,7 +96,7 @@ def check(
         folder: The folder that you work in.
     """
     options = Options(STUDENT_SEED, isolation, parts=tuple(only or ()), training=training)
-    return run(folder, options, output, audience="student")
+    return run([folder], options, output, audience="student", timings=timings)
 
 
 @app.command
@@ -246,21 +253,57 @@ class ProgressWatcher(Watcher):
         self._progress.update(self._task, completed=number, total=checks, description=outcome.check)
 
 
-def run(source: Path, options: Options, output: Path, *, audience: Literal["student", "tutor"]) -> int:
-    """Grade, write the reports, print the summary; the exit code that says how it went."""
-    if not source.exists():
-        raise UsageError(f"There is no file or folder {str(source)!r}.{suggestion(source)}")
-    folder = output / source.resolve().name.removesuffix(".zip")
-    check_writable(folder)
+def run(sources: Sequence[Path], options: Options, output: Path, *, audience: Audience, timings: bool = False) -> int:
+    """Grade, write the reports, print summaries; the exit code that says how it went, the worst one of several."""
+    folders = result_folders(sources, output)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    worst = PASSED
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        sheet = grade(source, options, ProgressWatcher(progress))
-    rubric, reports = load_rubric(), dict[str, Path]()
+        gradings = grade_all(sources, options, ProgressWatcher(progress))
+        for source, folder, graded in zip(sources, folders, gradings, strict=False):
+            progress.stop()
+            if isinstance(graded, Gradesheet):
+                tell_grading(graded, folder, audience, alone=len(sources) == 1, timings=timings)
+                worst = max(worst, exit_code(graded))
+            elif len(sources) == 1:
+                raise graded
+            else:
+                tell(Console(stderr=True), f"{source.name}: refused", f"{graded.problem} {graded.advice}")
+                worst = max(worst, REFUSED)
+            progress.start()
+    return worst
+
+
+def result_folders(sources: Sequence[Path], output: Path) -> list[Path]:
+    """Where the reports of each source go; what would make an hour of grading worth nothing is told before it.
+
+    Raises:
+        UsageError: a source does not exist, two have the same name, or the results cannot be written.
+    """
+    folders: dict[Path, Path] = {}
+    for source in sources:
+        if not source.exists():
+            raise UsageError(f"There is no file or folder {str(source)!r}.{suggestion(source)}")
+        folder = output / source.resolve().name.removesuffix(".zip")
+        if folder in folders:
+            raise UsageError(f"{str(folders[folder])!r} and {str(source)!r} would both be reported in {str(folder)!r}.")
+        check_writable(folder)
+        folders[folder] = source
+    return list(folders)
+
+
+def tell_grading(sheet: Gradesheet, folder: Path, audience: Audience, *, alone: bool, timings: bool) -> None:
+    """Write the reports of a grading and print what came out: all of it, or a line if it is one of several."""
+    rubric, console, reports = load_rubric(), Console(), dict[str, Path]()
     try:
         reports = write_reports(sheet, rubric, folder)
     finally:  # a full disk must not cost the verdicts: they are shown at least
-        print_gradesheet(sheet, rubric, Console(), reports=reports, audience=audience)
-    return exit_code(sheet)
+        if alone:
+            print_gradesheet(sheet, rubric, console, reports=reports, audience=audience)
+        else:
+            print_line(sheet, console, reports.get("report"))
+        if timings:
+            print_timings(sheet, console)
 
 
 def exit_code(sheet: Gradesheet) -> int:

@@ -5,18 +5,21 @@ import platform
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Self
 
-from grader.errors import GraderFault
-from grader.intake import modules_imported, take_in
+from grader.beside import Beside
+from grader.checking import Call
+from grader.errors import GraderFault, SubmissionRejected
+from grader.intake import take_in
+from grader.lane import Lane, Setting
 from grader.naming import PatchRefused, Recogniser
-from grader.plugin import GraderPlugin, run_checks
 from grader.records import (
     Environment,
     Finding,
@@ -29,13 +32,12 @@ from grader.records import (
 )
 from grader.rubric import Rubric, load_rubric
 from grader.sandbox import Limits, Worker, choose_isolation
+from grader.sandbox.limits import usable_cores
 from grader.scoring import score, total
+from grader.seen import Seen, conclude
 
 ROOT = Path(__file__).resolve().parents[1]
-CHECKS = ROOT / "tests" / "checks"
 REFERENCE = ROOT / "reference"
-# What takes long to import; each is imported once, before any check, where the hand-in imports of its package.
-HEAVY_PACKAGES = ("matplotlib", "torchvision.transforms.v2")
 TRAININGS = "smoke"
 STOPPED = "Not run: the grading was stopped before."
 
@@ -69,6 +71,136 @@ class Watcher:
         """A check has ended, the `number`th of `checks`."""
 
 
+@dataclass
+class Admitted:
+    """A submission on its way: what intake says of it, where its tree is, and what its stages took."""
+
+    submission: Submission
+    tree: Path
+    student: Worker
+    clock: "StageClock"
+
+
+class Desk:
+    """What the gradings of one run share: workers of the solution, what it has answered, and the known mistakes.
+
+    Args:
+        rubric: what is graded.
+        options: how.
+        isolation: the tier that works here, and what it is in detail.
+        watcher: told of the progress.
+    """
+
+    def __init__(self, rubric: Rubric, options: Options, isolation: tuple[Isolation, str], watcher: Watcher) -> None:
+        self._options = options
+        self._isolation, self._detail = isolation
+        self._watcher = watcher
+        self._rubric = rubric
+        self._alone = rubric.running("alone")
+        beside, in_turn = rubric.running("beside"), rubric.running("in turn")
+        together = usable_cores() == 1 or not in_turn.checks
+        self._first = rubric.running("in turn", "beside") if together else in_turn
+        self._second = None if together or not beside.checks else beside
+        self._admitted = 0
+
+    def __enter__(self) -> Self:
+        self._stack = ExitStack()
+        with self._stack:  # nothing is left if one of these fails
+            self._room = self._stack.enter_context(work_folder())
+            setting = Setting(self._isolation, self._options.limits, self._options.seed, self._room)
+            self._beside = self._stack.enter_context(Beside(setting)) if self._second else None
+            take_in(REFERENCE, self._room / "reference")
+            self._lane = self._stack.enter_context(closing(Lane(setting)))
+            self._recogniser = self._stack.enter_context(Recogniser(self._lane.reference, self._lane.answers))
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def admit(self, source: Path) -> Admitted:
+        """Take a submission in and start its workers, which import torch while others do their work.
+
+        Raises:
+            SubmissionRejected: it cannot be graded as it was handed in.
+        """
+        clock = StageClock(self._watcher)
+        with clock.stage("intake"):
+            self._admitted += 1
+            tree = self._room / f"submission_{self._admitted}"
+            submission = take_in(source, tree)
+            student = self._lane.admit(tree)
+            if self._beside:
+                self._beside.admit(tree)
+        return Admitted(submission, tree, student, clock)
+
+    def prepare(self, admitted: Admitted) -> None:
+        """Wait until a submission can be graded."""
+        admitted.clock.begin()
+        with admitted.clock.stage("start of the workers"):
+            admitted.student.wait_ready()
+            self._lane.reference.start()
+
+    def judge(self, admitted: Admitted) -> Gradesheet:
+        """Run all checks on a submission and say what they show."""
+        clock = admitted.clock
+        try:
+            with clock.stage("checks"):
+                seen = self._checks(admitted)
+        finally:
+            self._lane.dismiss(admitted.tree)
+        outcomes, flags = conclude(self._rubric, seen)
+        with clock.stage("known mistakes"):
+            outcomes |= named(self._recogniser, outcomes, seen.calls)
+        environment = describe_environment(
+            self._isolation, self._detail, self._lane.reference.wait_ready(), self._options.limits
+        )
+        if not seen.finished:
+            outcomes = not_run(self._rubric) | outcomes
+        items, parts = score(self._rubric, outcomes)
+        return Gradesheet(
+            submission=admitted.submission,
+            seed=self._options.seed,
+            complete=seen.finished,
+            points=total(items),
+            parts=parts,
+            items=items,
+            tutor_items=self._rubric.tutor_items,
+            flags=flags,
+            trainings=tuple(seen.trainings),
+            environment=environment,
+            timings=clock.timings(seen.seconds),
+        )
+
+    def _checks(self, admitted: Admitted) -> Seen:
+        """Those that run in turn, beside them the others, and at last what has to be alone."""
+        done: set[str] = set()
+
+        def tell(outcome: Outcome) -> None:
+            done.add(outcome.check)
+            self._watcher.outcome(outcome, len(done), len(self._rubric.checks))
+            if outcome.status is Status.FAILED and not outcome.not_started:
+                with suppress(OSError):  # told where it is needed
+                    self._recogniser.prepare()
+
+        def tell_and_hear(outcome: Outcome) -> None:
+            tell(outcome)
+            if self._beside:
+                self._beside.hear()
+
+        submission, tree = admitted.submission, admitted.tree
+        if self._beside and self._second:
+            self._beside.run(self._second, submission, tree, tell)
+        seen = self._lane.run(self._first, submission, tree, tell_and_hear)
+        if self._beside:
+            seen.add(self._beside.finish(stop=not seen.finished))
+        if seen.finished and self._alone.checks:
+            seen.add(self._lane.run(self._alone, submission, tree, tell))
+        return seen
+
+
 def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
     """Grade one submission.
 
@@ -85,96 +217,72 @@ def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
         GraderFault: the grader or this host failed.
         UsageError: the source does not exist, or the isolation that was asked for does not work.
     """
-    clock = StageClock(watcher)
+    (graded,) = grade_all([source], options, watcher)
+    if isinstance(graded, SubmissionRejected):
+        raise graded
+    return graded
+
+
+def grade_all(sources: Sequence[Path], options: Options, watcher: Watcher) -> Iterator[Gradesheet | SubmissionRejected]:
+    """Grade submissions one after another; while one is graded, the workers of the next start already.
+
+    Yields:
+        For each source, in their order, its gradesheet or why it cannot be graded; none after an interrupt.
+
+    Raises:
+        GraderFault: the grader or this host failed.
+        UsageError: the isolation that was asked for does not work.
+    """
     rubric = load_rubric().only(options.parts) if options.parts else load_rubric()
     if not options.training and TRAININGS not in options.parts:
         rubric = rubric.without(TRAININGS)
-    with clock.stage("isolation"):
-        isolation, detail = choose_isolation(options.isolation, own_folder=source.is_dir())
-    with ExitStack() as stack:
-        folder = stack.enter_context(work_folder())
-
-        def worker(name: str, tree: Path, limits: Limits) -> Worker:
-            imported = modules_imported(tree)
-            heavy = (*(module for module in HEAVY_PACKAGES if module.partition(".")[0] in imported), "pypdf")
-            return stack.enter_context(Worker(name, tree, isolation, limits, preload=heavy, room=folder))
-
-        with clock.stage("intake"):
-            submission = take_in(source, folder / "submission")
-            student = worker("submission", folder / "submission", options.limits)
-            take_in(REFERENCE, folder / "reference")
-            reference = worker("reference", folder / "reference", options.limits.for_reference())
-        with clock.stage("start of the workers"):
-            versions = reference.wait_ready()
-            student.wait_ready()
-        environment = describe_environment(isolation, detail, versions, options.limits)
-        answers: dict[bytes, Any] = {}
-        recogniser = stack.enter_context(Recogniser(reference, answers))
-        tell = _teller(rubric, watcher, recogniser)
-        plugin = GraderPlugin(rubric, submission, student, reference, options.seed, tell, answers)
-        with clock.stage("checks"):
-            finished = run_checks(plugin, CHECKS)
-        with clock.stage("known mistakes"):
-            plugin.outcomes |= named(plugin, recogniser)
-    return _gradesheet(rubric, submission, plugin, options.seed, environment, clock, complete=finished)
+    watcher.stage("isolation")
+    isolation = choose_isolation(options.isolation, own_folder=all(source.is_dir() for source in sources))
+    with Desk(rubric, options, isolation, watcher) as desk:
+        following = _admit(desk, sources, 0)
+        for number, _ in enumerate(sources, start=1):
+            present = following
+            if isinstance(present, Admitted):
+                desk.prepare(present)
+            following = _admit(desk, sources, number)
+            graded = desk.judge(present) if isinstance(present, Admitted) else present
+            assert graded is not None  # there is a source of this number
+            yield graded
+            if isinstance(graded, Gradesheet) and not graded.complete:
+                return
 
 
-def _teller(rubric: Rubric, watcher: Watcher, recogniser: Recogniser) -> Callable[[Outcome], None]:
-    done: set[str] = set()
-
-    def tell(outcome: Outcome) -> None:
-        done.add(outcome.check)
-        watcher.outcome(outcome, len(done), len(rubric.checks))
-        if outcome.status is Status.FAILED and not outcome.not_started:
-            with suppress(OSError):  # told where it is needed
-                recogniser.prepare()
-
-    return tell
+def _admit(desk: Desk, sources: Sequence[Path], number: int) -> Admitted | SubmissionRejected | None:
+    if number >= len(sources):
+        return None
+    try:
+        return desk.admit(sources[number])
+    except SubmissionRejected as refusal:
+        return refusal
 
 
-def named(plugin: GraderPlugin, recogniser: Recogniser) -> dict[str, Outcome]:
+def named(
+    recogniser: Recogniser, outcomes: Mapping[str, Outcome], calls: Mapping[str, Sequence[Call]]
+) -> dict[str, Outcome]:
     """The failures that a known mistake explains, with its name in what the student reads."""
     try:
-        names = recogniser.names(plugin.outcomes, plugin.calls)
+        names = recogniser.names(outcomes, calls)
     except (GraderFault, PatchRefused, OSError):
         return {}  # every verdict is there already, and must not be lost for the want of a name
-    outcomes = {}
+    explained = {}
     for check, mistake in names.items():
-        outcome = plugin.outcomes[check]
+        outcome = outcomes[check]
         told = {"likely": mistake.sentence, "hint": mistake.hint or outcome.finding.hint}
-        outcomes[check] = outcome.model_copy(update={"finding": outcome.finding.model_copy(update=told)})
-    return outcomes
+        explained[check] = outcome.model_copy(update={"finding": outcome.finding.model_copy(update=told)})
+    return explained
 
 
-def _gradesheet(
-    rubric: Rubric,
-    submission: Submission,
-    plugin: GraderPlugin,
-    seed: int,
-    environment: Environment,
-    clock: "StageClock",
-    *,
-    complete: bool,
-) -> Gradesheet:
-    outcomes = dict(plugin.outcomes)
-    if not complete:
-        for check in rubric.checks:
-            stopped = Outcome(check=check.id, status=Status.UNSCORED, score=0, finding=Finding(message=STOPPED))
-            outcomes.setdefault(check.id, stopped)
-    items, parts = score(rubric, outcomes)
-    return Gradesheet(
-        submission=submission,
-        seed=seed,
-        complete=complete,
-        points=total(items),
-        parts=parts,
-        items=items,
-        tutor_items=rubric.tutor_items,
-        flags=plugin.flags,
-        trainings=tuple(plugin.trainings_seen),
-        environment=environment,
-        timings=clock.timings(plugin.seconds),
-    )
+def not_run(rubric: Rubric) -> dict[str, Outcome]:
+    """What becomes of the checks that an interrupt kept from running."""
+    finding = Finding(message=STOPPED)
+    return {
+        check.id: Outcome(check=check.id, status=Status.UNSCORED, score=0, finding=finding) for check in rubric.checks
+    }
 
 
 @contextmanager
@@ -202,8 +310,12 @@ class StageClock:
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
-        self._began = time.monotonic()
         self._stages: dict[str, float] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin to count the whole time: what was done before was done while somebody else was graded."""
+        self._began = time.monotonic()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

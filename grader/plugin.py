@@ -17,11 +17,12 @@ import pytest
 from hypothesis import HealthCheck, Phase
 from hypothesis.errors import Flaky
 
-from grader.checking import Call, CheckFailed, NotScored, Subject, TrustedSubject
+from grader.checking import CheckFailed, NotScored, Subject, TrustedSubject
 from grader.errors import GraderFault
-from grader.records import Finding, Flag, Outcome, SmokeTraining, Status, Submission
+from grader.records import Finding, Outcome, SmokeTraining, Status, Submission
 from grader.rubric import Check, Rubric
 from grader.sandbox import Worker, WorkerLost
+from grader.seen import Seen
 
 SHRINK_SHARE = 0.5
 # Of answers in failed checks, which may name their mistakes; as Python's objects they take up to 20 times as much.
@@ -57,9 +58,7 @@ class _Enough(BaseException):
 
 
 class GraderPlugin:
-    """Runs the checks on a submission; collects `outcomes`, `seconds`, `calls` by check, `flags`, `trainings_seen`.
-
-    `calls` are what the submission was asked and answered in those checks that it failed.
+    """Runs checks on a submission; `seen` collects what they show.
 
     Args:
         rubric: the checks that must be found.
@@ -81,13 +80,9 @@ class GraderPlugin:
         on_outcome: Callable[[Outcome], None],
         answers: dict[bytes, Any] | None = None,
     ) -> None:
-        self.outcomes: dict[str, Outcome] = {}
-        self.seconds: dict[str, float] = {}
-        self.calls: dict[str, list[Call]] = {}
+        self.seen = Seen()
         self._kept_bytes = 0
         self._asking_more = False
-        self._flags: dict[tuple[str, str], Flag] = {}
-        self.trainings_seen: list[SmokeTraining] = []
         self.suites = sorted({f"test_{check.part}.py" for check in rubric.checks})
         self._checks = {check.id: check for check in rubric.checks}
         self._submission = submission
@@ -97,11 +92,6 @@ class GraderPlugin:
         self._on_outcome = on_outcome
         self._answers = {} if answers is None else answers
         self.problem: str | None = None
-
-    @property
-    def flags(self) -> tuple[Flag, ...]:
-        """What a tutor should look at, each evidence once, with the first check that showed it."""
-        return tuple(self._flags.values())
 
     def seed_for(self, check_id: str, purpose: Literal["inputs", "torch"]) -> int:
         """A seed of each check's own, so that leaving a check out changes no other.
@@ -137,7 +127,7 @@ class GraderPlugin:
     @pytest.fixture
     def trainings(self) -> list[SmokeTraining]:
         """Where checks leave the smoke trainings that they have judged, for the reports."""
-        return self.trainings_seen
+        return self.seen.trainings
 
     @pytest.fixture
     def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
@@ -196,7 +186,7 @@ class GraderPlugin:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Leave a check out whose prerequisites have not passed."""
         for name in self._checks[check_id(item)].requires:
-            outcome, title = self.outcomes[name], self._checks[name].title
+            outcome, title = self.seen.outcomes[name], self._checks[name].title
             if outcome.not_started:
                 raise CheckFailed(Finding(message=f"Not written yet: it needs “{title}”."), not_started=True)
             if outcome.status is not Status.PASSED:
@@ -232,42 +222,32 @@ class GraderPlugin:
         error = call.excinfo.value if call.excinfo is not None else None
         name = check_id(item)
         if call.when == "call" or (call.when == "setup" and error is not None):
-            self.seconds[name] = call.duration
+            self.seen.seconds[name] = call.duration
             subject = item.stash.get(STUDENT, None)
-            outcome = outcome_of(self._checks[name], error, subject)
-            outcome = outcome if getattr(error, "own", False) else self._left_open_if_it_follows(outcome)
-            self._record(outcome)
-            if outcome.status is Status.FAILED and subject is not None:
-                self._keep_calls(name, subject)
-            alarms = set(subject.alarms) if subject else set()
-            if outcome.status is Status.FAILED and (contradiction := getattr(error, "contradiction", None)):
-                alarms.add(("contradiction", contradiction))
-            for kind, evidence in sorted(alarms):
-                self._flags.setdefault((kind, evidence), Flag(kind=kind, check=name, evidence=evidence))
+            self._record(outcome_of(self._checks[name], error, subject))
+            if isinstance(error, CheckFailed):
+                self._keep_context(name, error)
+            if subject is not None:
+                self._keep_said(name, subject)
         elif call.when == "teardown" and error is not None:
             self._record(fault(name, error))
         return report
 
-    def _keep_calls(self, name: str, subject: Subject) -> None:
-        self._kept_bytes += subject.received
-        if self._kept_bytes <= KEPT_IN_ALL:
-            self.calls[name] = subject.calls
+    def _keep_context(self, name: str, failure: CheckFailed) -> None:
+        if failure.own:
+            self.seen.own.add(name)
+        if failure.contradiction:
+            self.seen.contradictions[name] = failure.contradiction
 
-    def _left_open_if_it_follows(self, outcome: Outcome) -> Outcome:
-        """Take back a failure that may only be the consequence of one in another part; it keeps what was found."""
-        if outcome.status is not Status.FAILED or outcome.not_started:
-            return outcome
-        parts = self._checks[outcome.check].follows
-        failed = (one.check for one in self.outcomes.values() if one.status is Status.FAILED and not one.not_started)
-        cause = next((self._checks[name] for name in failed if self._checks[name].part in parts), None)
-        if cause is None:
-            return outcome
-        message = f"Left open, since it may only follow from “{cause.title}”. {outcome.finding.message}"
-        finding = outcome.finding.model_copy(update={"message": message})
-        return Outcome(check=outcome.check, status=Status.UNSCORED, score=0, finding=finding)
+    def _keep_said(self, name: str, subject: Subject) -> None:
+        self.seen.alarms[name] = set(subject.alarms)
+        if self.seen.outcomes[name].status is Status.FAILED:
+            self._kept_bytes += subject.received
+            if self._kept_bytes <= KEPT_IN_ALL:
+                self.seen.calls[name] = subject.calls
 
     def _record(self, outcome: Outcome) -> None:
-        self.outcomes[outcome.check] = outcome
+        self.seen.outcomes[outcome.check] = outcome
         self._on_outcome(outcome)
 
 
@@ -313,11 +293,8 @@ def fault(name: str, error: BaseException) -> Outcome:
     return Outcome(check=name, status=Status.UNSCORED, score=0, finding=Finding(message=message), fault=True)
 
 
-def run_checks(plugin: GraderPlugin, folder: Path) -> bool:
-    """Run the suites in `folder` that the plugin's rubric names.
-
-    Returns:
-        Whether every check ran; False when the user interrupted it.
+def run_checks(plugin: GraderPlugin, folder: Path) -> Seen:
+    """Run the suites in `folder` that the plugin's rubric names; what they have shown, also where a user broke it off.
 
     Raises:
         GraderFault: pytest could not run them.
@@ -333,7 +310,8 @@ def run_checks(plugin: GraderPlugin, folder: Path) -> bool:
         raise GraderFault(f"The checks cannot be run: {plugin.problem}.")
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise GraderFault(f"pytest ended with {pytest.ExitCode(code).name} and gave no verdicts.")
-    return code != pytest.ExitCode.INTERRUPTED
+    plugin.seen.finished = code != pytest.ExitCode.INTERRUPTED
+    return plugin.seen
 
 
 def forget_modules_in(folder: Path) -> None:

@@ -7,7 +7,7 @@ rubric and the suites cannot name things differently.
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -18,10 +18,15 @@ RUBRIC_FILE = Path(__file__).with_name("rubric.toml")
 
 
 class Part(Record):
-    """A part of the assignment, as `assignment.md` numbers it."""
+    """A part of the assignment, as `assignment.md` numbers it.
+
+    `runs` says when its checks do: one after another with those of other parts, `beside` these where there are two
+    cores, or `alone` after all others, for what a busy machine would change.
+    """
 
     id: str
     title: str
+    runs: Literal["in turn", "beside", "alone"] = "in turn"
 
 
 class Check(Record):
@@ -55,19 +60,21 @@ class Rubric(Record):
 
     @model_validator(mode="after")
     def _names_hold_together(self) -> Self:
-        part_ids = [part.id for part in self.parts]
+        runs = {part.id: part.runs for part in self.parts}
         seen: set[str] = set()
         for check in self.checks:
-            if check.part not in part_ids:
+            if check.part not in runs:
                 raise ValueError(f"check {check.id}: there is no part {check.part!r}")
             if check.id in seen:
                 raise ValueError(f"check {check.id} stands in the rubric twice")
             if missing := set(check.requires) - seen:
                 raise ValueError(f"check {check.id} requires {sorted(missing)}, which do not stand before it")
-            if unknown := set(check.follows) - set(part_ids):
+            if strangers := {name for name in check.requires if runs[name.partition(".")[0]] != runs[check.part]}:
+                raise ValueError(f"check {check.id} requires {sorted(strangers)}, which run at another time")
+            if unknown := set(check.follows) - runs.keys():
                 raise ValueError(f"check {check.id} follows unknown parts {sorted(unknown)}")
             seen.add(check.id)
-        if stray := {item.part for item in self.tutor_items} - set(part_ids):
+        if stray := {item.part for item in self.tutor_items} - runs.keys():
             raise ValueError(f"tutor's items name unknown parts {sorted(stray)}")
         return self
 
@@ -92,6 +99,11 @@ class Rubric(Record):
                 "tutor_items": (),
             }
         )
+
+    def running(self, *when: str) -> "Rubric":
+        """The same rubric with nothing but the checks that run then."""
+        parts = {part.id for part in self.parts if part.runs in when}
+        return self.model_copy(update={"checks": tuple(check for check in self.checks if check.part in parts)})
 
     def without(self, part: str) -> "Rubric":
         """The same rubric without the checks of a part."""

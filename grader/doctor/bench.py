@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from grader.doctor import attacks
-from grader.pipeline import HEAVY_PACKAGES, work_folder
+from grader.lane import HEAVY_PACKAGES
+from grader.pipeline import work_folder
 from grader.records import Isolation
 from grader.sandbox import Limits, Worker
 

@@ -16,9 +16,10 @@ import psutil
 from grader.doctor.findings import Fact
 from grader.records import Isolation
 from grader.sandbox import Limits
-from grader.sandbox.limits import MIB
+from grader.sandbox.limits import MIB, usable_cores
 
-WORKERS = 2  # the submission's and the reference's
+WORKERS = 3  # the reference's, and two of the submission's, whose checks run side by side on two cores
+CORES = 2
 # From which version on Landlock covers what, and the kernel that brought it.
 LANDLOCK_GAINS = (
     (3, "truncating files (6.2)"),
@@ -207,26 +208,21 @@ def _output(*command: str) -> str:
 
 
 def room_facts(limits: Limits) -> tuple[Fact, ...]:
-    """Cores, memory and disk, with a warning where there is less than two workers at their limits need."""
+    """Cores, memory and disk, with a warning where there is less than {WORKERS} workers at their limits need."""
     folder = tempfile.gettempdir()
     cores, memory, disk = usable_cores(), usable_memory_mib(), shutil.disk_usage(folder).free // MIB
     need_memory, need_disk = WORKERS * limits.memory_mib, 2 * WORKERS * limits.file_mib
-    few = f"fewer than {WORKERS}: the two workers wait for each other, time limits are reached sooner"
+    few = f"fewer than {CORES}: workers wait for each other, time limits are reached sooner"
     return (
-        Fact(name="cores", value=str(cores), warning=few if cores < WORKERS else None),
+        Fact(name="cores", value=str(cores), warning=few if cores < CORES else None),
         _room("memory", memory, need_memory, "give --memory-mib less, or close programs"),
         _room(f"free in {folder}", disk, need_disk, "make room, or set TMPDIR to a larger folder"),
     )
 
 
 def _room(name: str, mib: int, need: int, remedy: str) -> Fact:
-    warning = f"two workers at their limits need {need / 1024:.1f} GiB: {remedy}" if mib < need else None
+    warning = f"{WORKERS} workers at their limits need {need / 1024:.1f} GiB: {remedy}" if mib < need else None
     return Fact(name=name, value=f"{mib / 1024:.1f} GiB", warning=warning)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def usable_memory_mib() -> int:

@@ -4,7 +4,6 @@ import fcntl
 import io
 import json
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,9 @@ from grader.lookalikes.canvas import Picture
 from grader.lookalikes.figures import BREEDS
 from grader.lookalikes.pets import draw_pet
 from grader.lookalikes.streets import draw_street
+from grader.sandbox.limits import usable_cores
 
+MOST_PROCESSES = 8
 VERSION: Final = 1
 """Raised whenever the same seed gives other images, so that old and new ones never stand in one set."""
 
@@ -135,7 +136,8 @@ def _make_missing(root: Path, seed: int, counts: Counts, workers: int, progress:
     missing = [t for t in everything if not ((root / t.image).exists() and (root / t.mask).exists())]
     done = len(everything) - len(missing)
     progress(done, len(everything))
-    processes = min(workers or _cores(), len(missing) // 8 + 1)  # a process has to be worth its start
+    worth_starting = len(missing) // 8 + 1
+    processes = min(workers or usable_cores(), worth_starting, MOST_PROCESSES)
     for _ in _drawn(root, seed, missing, processes):
         done += 1
         progress(done, len(everything))
@@ -270,11 +272,6 @@ def _work(root: Path, seed: int, work: Sequence[Task], pipe: Connection) -> None
             pipe.send(None)
     except BrokenPipeError:
         return
-
-
-def _cores() -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, 8)
 
 
 def encoded(pixels: NDArray[np.uint8], name: str) -> bytes:

@@ -84,12 +84,13 @@ class Recogniser:
         Returns:
             The mistake by the id of each check that it explains; none where several would, or none does.
         """
-        return chosen(self.explaining(outcomes, calls), calls)
+        return chosen(self.explaining(outcomes, calls), _failed(outcomes, calls))
 
     def explaining(self, outcomes: Mapping[str, Outcome], calls: Mapping[str, Sequence[Call]]) -> list[Explanation]:
         """All mistakes that answer like the submission; arguments as of `names`."""
-        tried = self._candidates(outcomes, {check for check, of_check in calls.items() if of_check})[:MOST_TRIED]
-        wanted = calls.keys() & {check for mistake in tried for check in mistake.fails}
+        failed = _failed(outcomes, calls)
+        tried = self._candidates(outcomes, failed)[:MOST_TRIED]
+        wanted = failed & {check for mistake in tried for check in mistake.fails}
         said = {check: told for check in wanted if (told := self._told(calls[check]))}
         found = [Explanation(mistake, self._share(mistake, said)) for mistake in tried]
         return [one for one in found if one.share >= ENOUGH]
@@ -172,6 +173,11 @@ def chosen(explaining: Iterable[Explanation], failed: Iterable[str]) -> dict[str
         if len({mistake.what for mistake in best}) == 1:
             choice[check] = best[0]
     return choice
+
+
+def _failed(outcomes: Mapping[str, Outcome], calls: Mapping[str, Sequence[Call]]) -> set[str]:
+    """The checks whose answers were kept and that failed in the end: some are left open after all."""
+    return {check for check in calls if outcomes[check].status is Status.FAILED and calls[check]}
 
 
 def _rank(one: Explanation) -> tuple[int, float]:

@@ -64,6 +64,14 @@ def print_gradesheet(
     console.print(Padding(_report_paths(pen, reports, audience), (0, 0, 1, 2)))
 
 
+def print_line(sheet: Gradesheet, console: Console, report: Path | None) -> None:
+    """Print what one of several submissions came to, flags first, and where its report is."""
+    pen = Pen(console)
+    blocks = [*_flags(sheet, pen), _headline(sheet, pen)]
+    blocks += [pen.text(_from_here(report), "dim")] if report is not None else []
+    console.print(Padding(Group(*blocks), (0, 0, 1, 2)))
+
+
 def _for_student(sheet: Gradesheet, rubric: Rubric, pen: Pen) -> Iterator[RenderableType]:
     titles = part_titles(sheet, rubric)
     yield _headline(sheet, pen)

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from grader.curves import history_epochs, run_of_history
-from grader.doctor.host import usable_cores
 from grader.errors import UsageError
 from grader.experiments import LAST_MODEL, Experiment
 from grader.lookalikes import Scale
@@ -29,6 +28,7 @@ from grader.pipeline import REFERENCE, ROOT
 from grader.records import Run
 from grader.reports.writing import write_atomically
 from grader.reproduction.sources import Source
+from grader.sandbox.limits import usable_cores
 from grader.sandbox.processes import kill_tree
 from grader.sandbox.tiers import PATIENT
 

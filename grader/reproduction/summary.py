@@ -11,7 +11,7 @@ from typing import Final, Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from grader.curves import load_published, runs_csv
-from grader.doctor.host import gpus, usable_cores
+from grader.doctor.host import gpus
 from grader.experiments import Experiment
 from grader.lookalikes import Scale
 from grader.records import Record, Run
@@ -31,6 +31,7 @@ from grader.reproduction.comparing import (
 )
 from grader.reproduction.drawing import PICTURES, draw_pictures
 from grader.reproduction.running import Plan
+from grader.sandbox.limits import usable_cores
 
 COLUMNS: Final = ("experiment", "", "ours", "published", "difference", "verdict")
 ORDER_COLUMNS: Final = ("epoch", "below", "above", "difference", "published", "above?")

@@ -61,3 +61,8 @@ def threads_of_this_user() -> int:
         if uids is not None and uids.real == mine:
             count += threads or 1
     return count
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

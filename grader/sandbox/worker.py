@@ -196,7 +196,9 @@ class Worker:
         return Worker(name, tree, self.isolation, self.limits, self._preload, self._room)
 
     def start(self) -> None:
-        """Start the zygote without waiting for it: torch's import goes on beside the caller's own work."""
+        """Start the zygote, if it does not run, without waiting: torch's import goes on beside the caller's work."""
+        if self._process is not None:
+            return
         self._scratch = Path(tempfile.mkdtemp(prefix="grader-scratch-", dir=self._room))
         design = plan(
             self.isolation,

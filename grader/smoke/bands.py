@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from grader.checking import Subject
 from grader.curves import METRICS, combined
-from grader.doctor.host import usable_cores
 from grader.errors import GraderFault
 from grader.intake import take_in
 from grader.levels import ORDER
@@ -21,6 +20,7 @@ from grader.lookalikes.making import VERSION
 from grader.records import Band, Isolation, Record, Run, Series
 from grader.reports.writing import write_atomically
 from grader.sandbox import Limits, Worker
+from grader.sandbox.limits import usable_cores
 from grader.scripts.runs import make
 from grader.smoke.pictures import CLASSES, draw_unseen
 from grader.smoke.plans import PLANS, Plan

@@ -16,14 +16,16 @@ from hypothesis import Phase
 from grader import plugin as plugin_module
 from grader.checking import Call
 from grader.intake import take_in
+from grader.lane import CHECKS
 from grader.naming import Recogniser
-from grader.pipeline import CHECKS, TRAININGS, work_folder
+from grader.pipeline import TRAININGS, work_folder
 from grader.plugin import SETTINGS, GraderPlugin, check_id, run_checks
 from grader.records import Flag, Isolation, Outcome, Points, SmokeTraining, Status
 from grader.rubric import Rubric, load_rubric
 from grader.sandbox import Limits, Worker, WorkerLost, choose_isolation
 from grader.sandbox.tiers import python_folders
 from grader.scoring import score, total
+from grader.seen import conclude
 from grader.worker.cleaning import remove
 from tests.harness.packing import files_of
 from tests.submissions.planted import REFERENCE
@@ -68,7 +70,7 @@ class FirstFailure(SomeChecks):
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         """Have the run end where an outcome is a failure."""
         report = yield from super().pytest_runtest_makereport(item, call)
-        outcome = self.outcomes.get(check_id(item))
+        outcome = self.seen.outcomes.get(check_id(item))
         if self.caught is None and outcome is not None and outcome.status is Status.FAILED:
             self.caught = outcome
             self.lost = error if call.excinfo and isinstance(error := call.excinfo.value, WorkerLost) else None
@@ -127,8 +129,9 @@ class Bench:
             seed: of everything random in the checks.
         """
         plugin, rubric = self._run(SomeChecks, source, checks, seconds, seed)
-        items, _ = score(rubric, plugin.outcomes)
-        return Graded(plugin.outcomes, plugin.flags, total(items), tuple(plugin.trainings_seen), plugin.calls)
+        outcomes, flags = conclude(rubric, plugin.seen)
+        items, _ = score(rubric, outcomes)
+        return Graded(outcomes, flags, total(items), tuple(plugin.seen.trainings), plugin.seen.calls)
 
     def until_one_fails(
         self, source: Path, checks: Iterable[str], seconds: float | None = None, seed: int = SEED

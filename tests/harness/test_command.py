@@ -14,6 +14,7 @@ import pytest
 
 from grader.naming import load_mistakes
 from grader.records import Isolation, Status
+from grader.reports import load_gradesheet
 from tests.harness.command import ROOT, environment, grader, only_gradesheet, with_status
 from tests.harness.handin import without_markers
 from tests.harness.hosts import TIERS, require
@@ -79,6 +80,38 @@ def test_the_same_zip_and_seed_give_the_same_gradesheet(tmp_path: Path) -> None:
     assert sheets[0]["seed"] == 11
 
 
+def test_several_submissions_are_graded_in_one_run(packed_reference: Path, tmp_path: Path) -> None:
+    """Each gets its reports and a line; one that is refused keeps back none of the others; the worst code is told."""
+    torn = _text(tmp_path / "torn.zip", "hello")
+    example = ROOT / "examples" / "group_7"
+    out = tmp_path / "out"
+    result = grader(packed_reference, torn, example, "--no-training", "--timings", "--seed", "1", "--output", out)
+    assert result.returncode == 2
+    assert "torn.zip: refused" in result.stderr
+    assert {path.parent.name for path in out.glob("*/report.html")} == {"group_0", "group_7"}
+    whole, flawed = (load_gradesheet(out / name / "gradesheet.json") for name in ("group_0", "group_7"))
+    assert whole.all_passed
+    assert with_status(flawed, Status.FAILED) == ["metrics.absent_classes", "segformer.block_drop_path"]
+    assert result.stdout.index("group_0:") < result.stdout.index("group_7:")
+    assert result.stdout.count("start of the workers") == 2
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_two_submissions_of_one_name_are_told_before_grading(packed_reference: Path, tmp_path: Path) -> None:
+    """The second one's reports would replace the first one's."""
+    twin = copy_of_reference(tmp_path / "group_0")
+    result = grader(packed_reference, twin, "--output", tmp_path / "out")
+    assert result.returncode == 4
+    assert "would both be reported" in result.stderr.replace("\n", " ")
+
+
+def test_no_submission_is_a_usage_error() -> None:
+    """Options alone grade nothing, and say so."""
+    result = grader("--no-training")
+    assert result.returncode == 4
+    assert "Which submission?" in result.stderr
+
+
 def copy_of_reference(target: Path) -> Path:
     """The reference in a folder that may be changed."""
     return Path(shutil.copytree(ROOT / "reference", target, ignore=shutil.ignore_patterns("__pycache__")))
@@ -142,13 +175,21 @@ def wait_for_a_long_check(pid: int) -> None:
 
 
 def forked_by_workers(pid: int) -> set[int]:
-    """The processes that the workers of a grader have forked; what ends while it is looked at does not count."""
+    """The processes that the workers of a grader have forked, but for those of the checks beside the others.
+
+    What ends while it is looked at does not count.
+    """
     workers = {}
     for process in psutil.Process(pid).children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
-            if process.name() != "bwrap":
+            if process.name() != "bwrap" and not is_beside_others(process):
                 workers[process.pid] = process.ppid()
     return {child for child, parent in workers.items() if parent in workers}
+
+
+def is_beside_others(process: psutil.Process) -> bool:
+    """Whether a process is the second one that runs checks, or stands below it."""
+    return any("grader.beside" in " ".join(one.cmdline()) for one in (process, *process.parents()))
 
 
 def zip_with(path: Path, names: dict[str, str]) -> Path:

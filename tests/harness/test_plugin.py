@@ -10,6 +10,7 @@ from grader.plugin import GraderPlugin, run_checks
 from grader.records import Isolation, Outcome, Status, Submission
 from grader.rubric import Check, Part, Rubric
 from grader.sandbox import Limits, Worker
+from grader.seen import conclude
 
 HEADER = """
 import numpy as np
@@ -29,8 +30,8 @@ def run(
     requires: dict[str, tuple[str, ...]] | None = None,
     follows: dict[str, tuple[str, ...]] | None = None,
     names: str = "",
-) -> GraderPlugin:
-    """Run a suite of one's own; its rubric lists its tests, or `names`, which belong to the part `demo`."""
+) -> dict[str, Outcome]:
+    """Run a suite of one's own: what its tests, or `names`, which belong to the part `demo`, come to in the end."""
     suite = folder / "test_demo.py"
     suite.write_text(HEADER + dedent(body))
     found = names.split() or [line.strip()[9:].partition("(")[0] for line in body.split("\n") if "def test_" in line]
@@ -48,15 +49,15 @@ def run(
     rubric = Rubric(parts=(Part(id="demo", title="Demo"),), checks=checks, tutor_items=())
     worker = Worker("nobody", folder, Isolation.NONE, Limits(check_seconds=2))
     seen: list[Outcome] = []
-    plugin = GraderPlugin(rubric, SUBMISSION, worker, worker, 7, seen.append)
-    assert run_checks(plugin, folder)
+    shown = run_checks(GraderPlugin(rubric, SUBMISSION, worker, worker, 7, seen.append), folder)
+    assert shown.finished
     assert {outcome.check for outcome in seen} == {check.id for check in checks}
-    return plugin
+    return conclude(rubric, shown)[0]
 
 
-def only(plugin: GraderPlugin) -> Outcome:
+def only(outcomes: dict[str, Outcome]) -> Outcome:
     """The one outcome."""
-    (outcome,) = plugin.outcomes.values()
+    (outcome,) = outcomes.values()
     return outcome
 
 
@@ -89,11 +90,11 @@ def test_partial_credit_is_a_share(tmp_path: Path) -> None:
 )
 def test_a_bug_in_a_check_is_the_graders_fault(tmp_path: Path, bug: str) -> None:
     """Whatever a check raises by mistake, and a skip, is unscored as our own fault; the other checks are judged."""
-    plugin = run(tmp_path, f"import pytest\ndef test_one(): {bug}\ndef test_two(): pass")
-    assert plugin.outcomes["demo.one"].status is Status.UNSCORED
-    assert plugin.outcomes["demo.one"].fault
-    assert "grader's own fault" in plugin.outcomes["demo.one"].finding.message
-    assert plugin.outcomes["demo.two"].status is Status.PASSED
+    outcomes = run(tmp_path, f"import pytest\ndef test_one(): {bug}\ndef test_two(): pass")
+    assert outcomes["demo.one"].status is Status.UNSCORED
+    assert outcomes["demo.one"].fault
+    assert "grader's own fault" in outcomes["demo.one"].finding.message
+    assert outcomes["demo.two"].status is Status.PASSED
 
 
 def test_what_cannot_be_judged_is_unscored_without_fault(tmp_path: Path) -> None:
@@ -110,9 +111,9 @@ def test_a_lost_worker_is_a_failure_with_its_reason(tmp_path: Path) -> None:
 
 def test_a_prerequisite_that_failed_leaves_the_check_unscored(tmp_path: Path) -> None:
     """A check that could only repeat a failure costs nothing by itself, and names what it waits for."""
-    plugin = run(tmp_path, "def test_a(): fail('no')\ndef test_b(): pass", requires={"b": ("demo.a",)})
-    assert plugin.outcomes["demo.b"].status is Status.UNSCORED
-    assert "T a" in plugin.outcomes["demo.b"].finding.message
+    outcomes = run(tmp_path, "def test_a(): fail('no')\ndef test_b(): pass", requires={"b": ("demo.a",)})
+    assert outcomes["demo.b"].status is Status.UNSCORED
+    assert "T a" in outcomes["demo.b"].finding.message
 
 
 def test_a_prerequisite_that_is_not_written_makes_the_check_not_written(tmp_path: Path) -> None:
@@ -121,17 +122,17 @@ def test_a_prerequisite_that_is_not_written_makes_the_check_not_written(tmp_path
     def test_a(): raise CheckFailed(Finding(message='Not written yet.'), not_started=True)
     def test_b(): pass
     """
-    plugin = run(tmp_path, body, requires={"b": ("demo.a",)})
-    assert plugin.outcomes["demo.b"].status is Status.FAILED
-    assert plugin.outcomes["demo.b"].not_started
+    outcomes = run(tmp_path, body, requires={"b": ("demo.a",)})
+    assert outcomes["demo.b"].status is Status.FAILED
+    assert outcomes["demo.b"].not_started
 
 
 def test_a_failure_that_may_follow_from_another_is_left_open(tmp_path: Path) -> None:
     """Beside a failure in a part that it follows, a failure costs nothing, and keeps what it found."""
     body = "def test_a(): fail('no')\ndef test_b(): fail('crash', found='x')\ndef test_c(): pass"
-    plugin = run(tmp_path, body, follows={"b": ("demo",), "c": ("demo",)})
-    finding = plugin.outcomes["demo.b"].finding
-    assert [outcome.status for outcome in plugin.outcomes.values()] == [
+    outcomes = run(tmp_path, body, follows={"b": ("demo",), "c": ("demo",)})
+    finding = outcomes["demo.b"].finding
+    assert [outcome.status for outcome in outcomes.values()] == [
         Status.FAILED,
         Status.UNSCORED,
         Status.PASSED,
@@ -153,7 +154,7 @@ def test_a_failure_that_may_follow_from_another_is_left_open(tmp_path: Path) -> 
 )
 def test_a_failure_that_follows_from_nothing_counts(body: str, tmp_path: Path) -> None:
     """A failure is only left open where another one can be its cause."""
-    assert run(tmp_path, body, follows={"b": ("demo",)}).outcomes["demo.b"].status is Status.FAILED
+    assert run(tmp_path, body, follows={"b": ("demo",)})["demo.b"].status is Status.FAILED
 
 
 def test_hypothesis_gives_the_smallest_failure(tmp_path: Path) -> None:
@@ -200,7 +201,7 @@ def test_each_run_draws_by_its_seed(tmp_path: Path) -> None:
     @given(n=st.integers(0, 10**9))
     def test_c(n): fail('x', found='-')
     """
-    first, second = run(tmp_path, body).outcomes, run(tmp_path, body).outcomes
+    first, second = run(tmp_path, body), run(tmp_path, body)
     assert first == second
     assert first["demo.a"].finding.found != first["demo.b"].finding.found
 
@@ -226,7 +227,8 @@ def test_the_users_pytest_options_do_not_reach_the_checks(tmp_path: Path, monkey
 
 def test_the_worker_is_not_told_what_inputs_are_drawn_from(tmp_path: Path) -> None:
     """The seed that a worker gets is another one, for each check, than that of the inputs; both are repeatable."""
-    one, again = (run(tmp_path, "def test_one(): pass\ndef test_two(): pass") for _ in range(2))
+    worker, rubric = Worker("nobody", tmp_path, Isolation.NONE, Limits()), Rubric(parts=(), checks=(), tutor_items=())
+    one, again = (GraderPlugin(rubric, SUBMISSION, worker, worker, 7, lambda _: None) for _ in range(2))
     seeds = [one.seed_for(f"demo.{name}", purpose) for name in ("one", "two") for purpose in ("inputs", "torch")]
     assert len(set(seeds)) == 4
     assert again.seed_for("demo.one", "inputs") == seeds[0]

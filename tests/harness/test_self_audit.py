@@ -13,7 +13,8 @@ from hypothesis import Phase
 
 from grader import plugin
 from grader.intake import take_in
-from grader.pipeline import CHECKS, work_folder
+from grader.lane import CHECKS
+from grader.pipeline import work_folder
 from grader.plugin import run_checks
 from grader.records import Isolation, Status, Submission
 from grader.rubric import Check, Part, Rubric
@@ -106,7 +107,7 @@ def audit() -> Iterator[Run]:
 
 def not_failed(run: Audit) -> dict[str, str]:
     """The checks that got something spoilt and did not fail, and what they said instead."""
-    seen = {name: run.outcomes[name] for name in run.touched}
+    seen = {name: run.seen.outcomes[name] for name in run.touched}
     return {
         name: f"{found.status.value}: {found.finding.message}"
         for name, found in sorted(seen.items())
@@ -116,7 +117,7 @@ def not_failed(run: Audit) -> dict[str, str]:
 
 def test_the_solution_passes_every_check(audit: Run) -> None:
     """With its answers as they are, the solution passes: what fails below fails because it was spoilt."""
-    outcomes = audit(unspoilt, ALL, CHECKS).outcomes
+    outcomes = audit(unspoilt, ALL, CHECKS).seen.outcomes
     assert {name: found.finding for name, found in outcomes.items() if found.status is not Status.PASSED} == {}
 
 
@@ -144,7 +145,7 @@ def test_a_saved_file_of_zeros_fails(audit: Run) -> None:
     def emptied(answer, _arguments):
         return unspoilt(answer, {}) | {"last": {name: np.zeros_like(value) for name, value in answer["last"].items()}}
 
-    outcomes = audit(emptied, independent(["trainer.last_model"]), CHECKS).outcomes
+    outcomes = audit(emptied, independent(["trainer.last_model"]), CHECKS).seen.outcomes
     assert outcomes["trainer.last_model"].status is Status.FAILED
 
 

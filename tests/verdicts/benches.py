@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from grader.doctor.host import usable_cores
+from grader.sandbox.limits import usable_cores
 from tests.harness.bench import Bench, open_bench
 
 
