@@ -172,7 +172,8 @@ def show(values: ArrayLike) -> str:
 class Subject:
     """A submission as a check sees it: every probe of `grader.probes` is a method, `<module>_<function>`.
 
-    The child process is forked at the first call and lives until the check ends. `calls` are those that were answered.
+    The child process is forked at the first call and lives until the check ends. `calls` are those that were answered;
+    `remark` is what a check that passes has to say.
 
     Args:
         worker: where the code runs.
@@ -186,6 +187,7 @@ class Subject:
         self._session: Session | None = None
         self.limits = worker.limits
         self.calls: list[Call] = []
+        self.remark: str | None = None
 
     def allow(self, seconds: float) -> None:
         """Give the calls of this check other time limits; before the first call."""
@@ -265,6 +267,15 @@ class Subject:
     def log(self) -> str:
         """What the code printed in this check so far."""
         return self._session.log if self._session is not None else ""
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether the worker can use a GPU."""
+        return self._worker.wait_ready()["cuda"] is True
+
+    def processor_seconds(self) -> float:
+        """What all processes of the worker have used of the processors so far."""
+        return self._worker.processor_seconds()
 
     def close(self) -> None:
         """End the child process, and let go of what was said."""

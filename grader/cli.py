@@ -8,6 +8,7 @@ import signal
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
@@ -258,8 +259,9 @@ def run(sources: Sequence[Path], options: Options, output: Path, *, audience: Au
     folders = result_folders(sources, output)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     worst = PASSED
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        gradings = grade_all(sources, options, ProgressWatcher(progress))
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
+        gradings = stack.enter_context(closing(grade_all(sources, options, ProgressWatcher(progress))))
         for source, folder, graded in zip(sources, folders, gradings, strict=False):
             progress.stop()
             if isinstance(graded, Gradesheet):

@@ -145,6 +145,10 @@ def _reads(arguments: dict[str, Any]) -> int:
     return sum(step["do"] == "read" for step in arguments["steps"])
 
 
+def _steps(arguments: dict[str, Any]) -> int:
+    return 0 if arguments["only_content"] else int(arguments["times"])
+
+
 def _no_classes(answer: Any, arguments: dict[str, Any]) -> str | None:
     """Say why an array is no class for each pixel of the images, if it is none."""
     expected, found = arguments["images"].shape[:3], answer.shape
@@ -172,5 +176,8 @@ FORMS = {
     "trainer_run": Form(Training, problem=problem_of),
     "trainer_script_labels": Form(Labels),
     "scripts_run": Form(Run, problem=run_problem),
+    "throughput_metric": Form(list[float], _steps),
+    "throughput_forward": Form(list[Array], lambda arguments: arguments["times"]),
+    "throughput_training_step": Form(list[float], _steps),
     "smoke_predict": Form(Array, problem=_no_classes),
 }

@@ -1,6 +1,6 @@
 """Where checks are run: a worker of the solution that stays, and one for each submission in its turn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from grader.intake import modules_imported
 from grader.plugin import GraderPlugin, run_checks
 from grader.records import Isolation, Outcome, Submission
-from grader.rubric import Rubric
+from grader.rubric import Check, Rubric
 from grader.sandbox import Limits, Worker
 from grader.seen import Seen
 
@@ -59,15 +59,24 @@ class Lane:
         worker.start()
         return worker
 
-    def run(self, rubric: Rubric, submission: Submission, tree: Path, on_outcome: Callable[[Outcome], None]) -> Seen:
-        """Run the checks of a rubric on a submission that was admitted.
+    def run(
+        self,
+        rubric: Rubric,
+        submission: Submission,
+        tree: Path,
+        on_outcome: Callable[[Outcome], None],
+        earlier: Iterable[tuple[Check, Outcome]] = (),
+    ) -> Seen:
+        """Run the checks of a rubric on a submission that was admitted; arguments are the plugin's.
 
         Raises:
             GraderFault: they could not be run.
         """
         student = self._students[tree]
         student.wait_ready()
-        plugin = GraderPlugin(rubric, submission, student, self.reference, self._setting.seed, on_outcome, self.answers)
+        plugin = GraderPlugin(
+            rubric, submission, student, self.reference, self._setting.seed, on_outcome, self.answers, earlier
+        )
         return run_checks(plugin, CHECKS)
 
     def dismiss(self, tree: Path) -> None:

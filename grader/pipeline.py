@@ -5,7 +5,7 @@ import platform
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,7 +38,6 @@ from grader.seen import Seen, conclude
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "reference"
-TRAININGS = "smoke"
 STOPPED = "Not run: the grading was stopped before."
 
 
@@ -51,7 +50,7 @@ class Options:
         isolation: the tier to insist on, None for the strongest that works.
         limits: what one check may use.
         parts: ids of the parts to grade, all if none is named.
-        training: run the smoke trainings, too.
+        training: run the smoke trainings, too, and what else needs the machine for itself.
     """
 
     seed: int
@@ -197,7 +196,8 @@ class Desk:
         if self._beside:
             seen.add(self._beside.finish(stop=not seen.finished))
         if seen.finished and self._alone.checks:
-            seen.add(self._lane.run(self._alone, submission, tree, tell))
+            earlier = [(check, seen.outcomes[check.id]) for check in self._rubric.checks if check.id in seen.outcomes]
+            seen.add(self._lane.run(self._alone, submission, tree, tell, earlier))
         return seen
 
 
@@ -223,8 +223,12 @@ def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
     return graded
 
 
-def grade_all(sources: Sequence[Path], options: Options, watcher: Watcher) -> Iterator[Gradesheet | SubmissionRejected]:
+def grade_all(
+    sources: Sequence[Path], options: Options, watcher: Watcher
+) -> Generator[Gradesheet | SubmissionRejected, None, None]:
     """Grade submissions one after another; while one is graded, the workers of the next start already.
+
+    Whoever does not ask for all of them has to close it, which ends the workers.
 
     Yields:
         For each source, in their order, its gradesheet or why it cannot be graded; none after an interrupt.
@@ -234,8 +238,8 @@ def grade_all(sources: Sequence[Path], options: Options, watcher: Watcher) -> It
         UsageError: the isolation that was asked for does not work.
     """
     rubric = load_rubric().only(options.parts) if options.parts else load_rubric()
-    if not options.training and TRAININGS not in options.parts:
-        rubric = rubric.without(TRAININGS)
+    if not options.training and not options.parts:
+        rubric = rubric.running("in turn", "beside")
     watcher.stage("isolation")
     isolation = choose_isolation(options.isolation, own_folder=all(source.is_dir() for source in sources))
     with Desk(rubric, options, isolation, watcher) as desk:

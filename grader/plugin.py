@@ -6,7 +6,8 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
@@ -45,6 +46,7 @@ PYTEST_OPTIONS = (
         "--capture=no",
         "--disable-plugin-autoload",
     ),
+    *("-p", "pytest_benchmark.plugin"),
     *("-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "-p", "no:warnings"),
 )
 
@@ -68,6 +70,7 @@ class GraderPlugin:
         seed: everything random in the checks is drawn from it.
         on_outcome: told of every outcome as it comes.
         answers: what the reference has answered to equal calls before; shared by runs with the same reference.
+        earlier: checks that were run before, which those of the rubric may require, and what became of them.
     """
 
     def __init__(
@@ -79,12 +82,14 @@ class GraderPlugin:
         seed: int,
         on_outcome: Callable[[Outcome], None],
         answers: dict[bytes, Any] | None = None,
+        earlier: Iterable[tuple[Check, Outcome]] = (),
     ) -> None:
         self.seen = Seen()
         self._kept_bytes = 0
         self._asking_more = False
         self.suites = sorted({f"test_{check.part}.py" for check in rubric.checks})
         self._checks = {check.id: check for check in rubric.checks}
+        self._known = {check.id: (check, outcome) for check, outcome in earlier}
         self._submission = submission
         self._student = student
         self._reference = reference
@@ -114,6 +119,13 @@ class GraderPlugin:
     def reference(self, request: pytest.FixtureRequest) -> Iterator[Subject]:
         """The solution, in a fresh process of the same kind."""
         subject = TrustedSubject(self._reference, self.seed_for(check_id(request.node), "torch"), self._answers)
+        yield subject
+        subject.close()
+
+    @pytest.fixture
+    def opponent(self, request: pytest.FixtureRequest) -> Iterator[TrustedSubject]:
+        """The solution, in a fresh process that answers even what it has answered before."""
+        subject = TrustedSubject(self._reference, self.seed_for(check_id(request.node), "torch"), {})
         yield subject
         subject.close()
 
@@ -186,11 +198,13 @@ class GraderPlugin:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Leave a check out whose prerequisites have not passed."""
         for name in self._checks[check_id(item)].requires:
-            outcome, title = self.seen.outcomes[name], self._checks[name].title
+            if name not in self._known:
+                continue  # a user has left it out
+            check, outcome = self._known[name]
             if outcome.not_started:
-                raise CheckFailed(Finding(message=f"Not written yet: it needs “{title}”."), not_started=True)
+                raise CheckFailed(Finding(message=f"Not written yet: it needs “{check.title}”."), not_started=True)
             if outcome.status is not Status.PASSED:
-                raise NotScored(f"Can only be judged once “{title}” has passed.")
+                raise NotScored(f"Can only be judged once “{check.title}” has passed.")
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
@@ -248,6 +262,7 @@ class GraderPlugin:
 
     def _record(self, outcome: Outcome) -> None:
         self.seen.outcomes[outcome.check] = outcome
+        self._known[outcome.check] = self._checks[outcome.check], outcome
         self._on_outcome(outcome)
 
 
@@ -264,7 +279,7 @@ def outcome_of(check: Check, error: BaseException | None, subject: Subject | Non
     if isinstance(error, _Enough):
         error = error.failure
     if error is None:
-        finding = Finding(message="As it should be.")
+        finding = Finding(message=(subject.remark if subject else None) or "As it should be.")
         return Outcome(check=check.id, status=Status.PASSED, score=1, finding=finding)
     if isinstance(error, NotScored):
         return Outcome(check=check.id, status=Status.UNSCORED, score=0, finding=Finding(message=str(error)))
@@ -299,9 +314,12 @@ def run_checks(plugin: GraderPlugin, folder: Path) -> Seen:
     Raises:
         GraderFault: pytest could not run them.
     """
+    if not plugin.suites:
+        return plugin.seen  # given no file, pytest would look for tests everywhere
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     try:
-        with mock.patch.dict(os.environ, environment, clear=True):
+        with mock.patch.dict(os.environ, environment, clear=True), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pytest's plugins, which nobody who grades can heed
             suites = [str(folder / name) for name in plugin.suites]
             code = pytest.main([*suites, f"--rootdir={folder}", *PYTEST_OPTIONS], plugins=[plugin])
     finally:

@@ -69,7 +69,8 @@ class Rubric(Record):
                 raise ValueError(f"check {check.id} stands in the rubric twice")
             if missing := set(check.requires) - seen:
                 raise ValueError(f"check {check.id} requires {sorted(missing)}, which do not stand before it")
-            if strangers := {name for name in check.requires if runs[name.partition(".")[0]] != runs[check.part]}:
+            later = () if runs[check.part] == "alone" else check.requires
+            if strangers := {name for name in later if runs[name.partition(".")[0]] != runs[check.part]}:
                 raise ValueError(f"check {check.id} requires {sorted(strangers)}, which run at another time")
             if unknown := set(check.follows) - runs.keys():
                 raise ValueError(f"check {check.id} follows unknown parts {sorted(unknown)}")

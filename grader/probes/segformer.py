@@ -131,7 +131,8 @@ def head_gradients(
     return [torch.zeros_like(level) if level.grad is None else level.grad for level in maps]
 
 
-def _network(classes: int, weights: int, order: list[int]) -> Any:
+def make_network(classes: int, weights: int, order: list[int]) -> Any:
+    """A SegFormer without dropout, of weights from a seed, for levels concatenated in an order (see `reorder`)."""
     network = import_module("dlvc.models.segformer").SegFormer(classes)
     perturb(network, weights)
     reorder(network.decoder.linear_fuse.weight, order)
@@ -151,14 +152,14 @@ def layout(classes: int) -> dict[str, Any]:
 
 def network(classes: int, weights: int, images: torch.Tensor, order: list[int]) -> torch.Tensor:
     """Scores (b, classes, h, w) of images (b, 3, h, w) in evaluation mode."""
-    module = _network(classes, weights, order).eval()
+    module = make_network(classes, weights, order).eval()
     with torch.no_grad():
         return tensor(module(images), "SegFormer.forward")
 
 
 def network_gradients(classes: int, weights: int, images: torch.Tensor, order: list[int]) -> dict[str, Any]:
     """The length of each parameter's gradient in training mode without dropout, and the scores."""
-    module = _network(classes, weights, order).train()
+    module = make_network(classes, weights, order).train()
     scores = tensor(module(images), "SegFormer.forward")
     lengths = {name: value.norm() for name, value in gradients(module, scores, weights).items()}
     return {"scores": scores, "lengths": lengths}

@@ -1,6 +1,7 @@
 """A worker's tree of processes, seen from outside: who is in it, what it uses, and how all of it is ended."""
 
 import time
+from contextlib import suppress
 
 import psutil
 
@@ -44,6 +45,19 @@ def _bytes(process: psutil.Process, *, proportional: bool) -> int:
         return int(getattr(full, "pss", full.uss))  # only Linux tells the proportional size
     except (psutil.Error, AttributeError):
         return 0
+
+
+def processor_seconds(root: int) -> float:
+    """What `root` and every process below it have used of the processors, and those that have ended and were reaped."""
+    total = 0.0
+    try:
+        family = [psutil.Process(root), *descendants(root)]
+    except psutil.NoSuchProcess:
+        return total
+    for process in family:
+        with suppress(psutil.Error):
+            total += sum(process.cpu_times()[:4])  # user, system, and the same of its children that were reaped
+    return total
 
 
 def kill_tree(root: int) -> None:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from grader.errors import GraderFault
 from grader.records import Isolation, Record
 from grader.sandbox.limits import Limits
-from grader.sandbox.processes import kill_tree
+from grader.sandbox.processes import kill_tree, processor_seconds
 from grader.sandbox.tiers import ENVIRONMENT, FIRST_WORKER_UID, plan
 from grader.sandbox.watchdog import Watchdog
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps, FrameTimeout, ProtocolError
@@ -338,6 +338,10 @@ class Worker:
             return WorkerLost("signal", f"The process was killed by {_signal_name(os.WTERMSIG(status))}.")
         code = os.WEXITSTATUS(status)
         return WorkerLost("exit", f"The process ended with exit code {code} before it gave an answer.")
+
+    def processor_seconds(self) -> float:
+        """What the processes of the sandbox, and those that have ended, have used of the processors."""
+        return processor_seconds(self._process.pid) if self._process is not None else 0.0
 
     def stop(self) -> None:
         """End the sandbox and every process in it."""

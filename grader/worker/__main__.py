@@ -75,9 +75,10 @@ def prepare(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def has_gpu() -> bool:
-    """Whether torch sees a GPU; without a device file it is not asked: CUDA would not survive a fork."""
+    """Whether torch sees a GPU; it looks by the driver's library, since CUDA itself would not survive a fork."""
     import torch
 
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
     return any(Path("/dev").glob("nvidia[0-9]*")) and torch.cuda.is_available()
 
 

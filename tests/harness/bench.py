@@ -18,7 +18,7 @@ from grader.checking import Call
 from grader.intake import take_in
 from grader.lane import CHECKS
 from grader.naming import Recogniser
-from grader.pipeline import TRAININGS, work_folder
+from grader.pipeline import work_folder
 from grader.plugin import SETTINGS, GraderPlugin, check_id, run_checks
 from grader.records import Flag, Isolation, Outcome, Points, SmokeTraining, Status
 from grader.rubric import Rubric, load_rubric
@@ -31,8 +31,8 @@ from tests.harness.packing import files_of
 from tests.submissions.planted import REFERENCE
 
 SEED = 1
-# Smoke trainings take a minute each, and have tests of their own.
-RUBRIC = load_rubric().without(TRAININGS)
+# What needs the machine for itself has tests of its own.
+RUBRIC = load_rubric().running("in turn", "beside")
 WRITABLE = ("tmp", "dev/shm")
 # What submissions import anyway, so that no check pays for it.
 PRELOADED = ("matplotlib.pyplot", "pypdf", "torchvision.transforms.v2")

@@ -102,7 +102,7 @@ def test_two_submissions_of_one_name_are_told_before_grading(packed_reference: P
     twin = copy_of_reference(tmp_path / "group_0")
     result = grader(packed_reference, twin, "--output", tmp_path / "out")
     assert result.returncode == 4
-    assert "would both be reported" in result.stderr.replace("\n", " ")
+    assert "would both be reported" in " ".join(result.stderr.split())
 
 
 def test_no_submission_is_a_usage_error() -> None:

@@ -73,7 +73,7 @@ def test_verdicts_are_shown_when_they_cannot_be_written(
     def full(*_: object) -> None:
         raise GraderFault("No space left on device.")
 
-    monkeypatch.setattr(cli, "grade_all", lambda *_: [mixed()])
+    monkeypatch.setattr(cli, "grade_all", lambda *_: (sheet for sheet in [mixed()]))
     monkeypatch.setattr(cli, "write_reports", full)
     assert cli.main([str(tmp_path), "--output", str(tmp_path / "out")]) == 3
     shown = capsys.readouterr()

@@ -87,9 +87,9 @@ def test_a_rubric_file_that_cannot_be_used_is_the_graders_fault(tmp_path: Path, 
 
 
 def test_every_check_has_a_title_a_hint_and_points() -> None:
-    """A student can read what each check wants, and each is worth something."""
+    """A student can read what each check wants, and each is worth something, but for what few hosts can judge."""
     for one in RUBRIC.checks:
-        assert one.points > 0
+        assert one.points > 0 or one.id == "throughput.gpu"
         assert one.title
         assert one.hint.endswith((".", "?"))
 
@@ -105,5 +105,17 @@ def test_a_rubric_of_some_parts_keeps_their_checks_and_order() -> None:
     assert [check.id for check in some.checks] == [
         check.id for check in RUBRIC.checks if check.part in ("metrics", "handin")
     ]
-    with pytest.raises(UsageError, match="metrics, trainer, fcn, segformer, pretraining, smoke, handin"):
+    with pytest.raises(UsageError, match="metrics, trainer, fcn, segformer, pretraining, smoke, throughput, handin"):
         RUBRIC.only(["bonus"])
+
+
+def test_a_check_requires_only_what_runs_before_it() -> None:
+    """What runs beside the others cannot wait for them; what runs alone comes after all."""
+
+    def rubric(runs: str) -> Rubric:
+        parts = (Part(id="a", title="A"), Part(id="b", title="B", runs=runs))
+        return Rubric(parts=parts, checks=(check("a.one"), check("b.two", "a.one")), tutor_items=())
+
+    assert rubric("alone").running("alone").checks[0].id == "b.two"
+    with pytest.raises(ValidationError, match="run at another time"):
+        rubric("beside")

@@ -1,0 +1,177 @@
+"""How fast a submission is beside the solution, measured so that neither luck nor cunning decides points.
+
+Both do the same work in turns, each in a fresh process of its own with one thread. The clock is the trusted side's,
+around the call; what drawing the content takes is measured on the solution's worker and taken off both. Every answer of
+every turn is compared with the solution's. Time is the wall's, or the processor's where a submission used more of it:
+several threads or processes gain nothing. The score comes from the median of the ratios of the turns, on a scale so
+wide that any ordinary implementation has all points; where the spread of the turns could change it, nobody can tell.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from statistics import median, quantiles
+from typing import Any, NamedTuple
+
+import numpy as np
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from grader.checking import CheckFailed, NotScored, Subject, TrustedSubject
+from grader.records import Finding
+
+TURNS = 8
+# The processor's time is counted in ticks of 10 ms, and torch's start of a thread takes some, too.
+TICKS = 0.03
+SHARE_OF_ONE = 1.2
+# A score that the turns' quartiles do not agree on to this extent is left to the tutor.
+DOUBT = 0.25
+# A submission so much faster than the solution is a wonder, or worth a look.
+WONDER = 10.0
+# A first turn so far below the scale's end is enough.
+HOPELESS = 10.0
+# The solution waits for the submission: its process has to last longer than that one's limit.
+PATIENCE = 2.0
+# Times below this are the transport's, not the work's.
+LEAST_SECONDS = 1e-4
+
+
+class Scale(NamedTuple):
+    """Ratios of speed, of the solution's, that are worth everything and nothing; logarithmic in between."""
+
+    full: float
+    nothing: float
+
+    def score(self, ratio: float) -> float:
+        """The share of the points for a ratio."""
+        if ratio <= 0:
+            return 0.0
+        place = math.log(ratio / self.nothing) / math.log(self.full / self.nothing)
+        return min(max(place, 0.0), 1.0)
+
+
+class Turn(NamedTuple):
+    """Seconds of one turn: of the content alone, of the solution's work, of the submission's, and of its processors."""
+
+    content: float
+    solution: float
+    submission: float
+    processor: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times as fast as the solution the submission is, 1 for the same."""
+        spent = self.processor if self.parallel else self.submission
+        return max(self.solution - self.content, LEAST_SECONDS) / max(spent - self.content, LEAST_SECONDS)
+
+    @property
+    def parallel(self) -> bool:
+        """Whether the submission worked on more than one core."""
+        return self.processor > SHARE_OF_ONE * self.submission + TICKS
+
+
+def score_of(ratios: Sequence[float], scale: Scale) -> float | None:
+    """The score of the median ratio, None where the quartiles are too far apart to tell."""
+    low, _, high = quantiles(ratios, n=4)
+    if scale.score(high) - scale.score(low) > DOUBT:
+        return None
+    return scale.score(median(ratios))
+
+
+class Race:
+    """Turns of a submission and the solution at the same probe.
+
+    Args:
+        student: the submission.
+        solution: with answers of its own, since one from memory takes no time.
+        rng: of the content.
+        probe: of `grader.probes.throughput`.
+        compare: told the submission's answer and the solution's; fails the check if they differ.
+
+    Attributes:
+        only_for_solution: what the solution is asked for in place of what the cases say.
+    """
+
+    def __init__(
+        self,
+        student: Subject,
+        solution: TrustedSubject,
+        rng: np.random.Generator,
+        probe: str,
+        compare: Callable[[Any, Any], None],
+    ) -> None:
+        self._student, self._solution, self._rng = student, solution, rng
+        self._probe, self._compare = f"throughput_{probe}", compare
+        self.only_for_solution: dict[str, Any] = {}
+        seconds = student.limits.script_seconds
+        student.allow(seconds)
+        solution.allow(PATIENCE * seconds)
+
+    def run(self, benchmark: BenchmarkFixture, cases: Sequence[dict[str, Any]], scale: Scale) -> list[Turn]:
+        """Take turns at the cases, after a short one at each, which only counts where it is hopeless."""
+        for case in cases:
+            self._prepare(case | {"times": 1})
+            self._student.ask(
+                self._probe, self._arguments | {"content": 0, "only_content": True}
+            )  # imports, and makes the network
+            began = time.perf_counter()
+            self._work()
+            turn = self._turn(time.perf_counter() - began)
+            if turn.ratio < scale.nothing / HOPELESS:
+                return [turn]
+        rounds = [case for _ in range(math.ceil(TURNS / len(cases))) for case in cases]
+        turns: list[Turn] = []
+        upcoming = iter(rounds)
+        timed: Any = benchmark  # pytest-benchmark has no types
+        timed.pedantic(
+            self._work,
+            setup=lambda: self._prepare(next(upcoming)),
+            teardown=lambda: turns.append(self._turn(0)),
+            rounds=len(rounds),
+        )
+        return [turn._replace(submission=s) for turn, s in zip(turns, timed.stats.stats.data, strict=True)]
+
+    def _prepare(self, case: dict[str, Any]) -> None:
+        self._arguments = case | {"content": int(self._rng.integers(1 << 31))}
+        self._content, _ = self._timed(only_content=True)
+        self._seconds, self._expected = self._timed(only_content=False)
+        self._before = self._student.processor_seconds()
+
+    def _timed(self, *, only_content: bool) -> tuple[float, Any]:
+        began = time.perf_counter()
+        case = self._arguments | self.only_for_solution | {"only_content": only_content}
+        answer = self._solution.ask(self._probe, case)
+        return time.perf_counter() - began, answer
+
+    def _work(self) -> None:
+        self._found = self._student.ask(self._probe, self._arguments | {"only_content": False})
+
+    def _turn(self, seconds: float) -> Turn:
+        processor = self._student.processor_seconds() - self._before
+        self._compare(self._found, self._expected)
+        return Turn(self._content, self._seconds, seconds, processor)
+
+
+def judge(student: Subject, turns: Sequence[Turn], scale: Scale) -> None:
+    """End a check by what its turns have shown, and tell it also where it passes.
+
+    Raises:
+        CheckFailed: it is slow; with partial credit by the scale.
+        NotScored: the turns differ too much to tell.
+    """
+    ratios = [turn.ratio for turn in turns]
+    told = f"{median(ratios):.2g} times as fast as the solution ({min(ratios):.2g} to {max(ratios):.2g}, {_in(turns)})."
+    if median(ratios) > WONDER:
+        student.alarms.add(("speed", f"implausibly fast: {told}"))
+    score = score_of(ratios, scale) if len(ratios) > 1 else scale.score(ratios[0])
+    if score is None:
+        raise NotScored(f"Too noisy to judge: {told} Other programs were busy; grade again on a quiet machine.")
+    if score < 1:
+        expected = f"at least {scale.full:g} times the solution's speed; no points below {scale.nothing:g}"
+        finding = Finding(message=f"Slow: {told}", expected=expected)
+        raise CheckFailed(finding, score=round(score, 2))
+    student.remark = told[0].upper() + told[1:]
+
+
+def _in(turns: Sequence[Turn]) -> str:
+    clock = "processor time, as it used several cores" if any(turn.parallel for turn in turns) else "one thread"
+    return f"turns: {len(turns)}, {clock}"
