@@ -161,35 +161,34 @@ def test_what_was_graded_before_an_interrupt_is_kept(tmp_path: Path) -> None:
 
 
 def wait_for_a_long_check(pid: int) -> None:
-    """Return once the same forked child has been running for two seconds: the sleeping metric."""
-    seen, since = set[int](), time.monotonic()
+    """Return once a forked child has used no processor for two seconds: the sleeping metric."""
+    idle_since: dict[tuple[int, float], float] = {}
     give_up = time.monotonic() + 120
     while time.monotonic() < give_up:
-        leaves = forked_by_workers(pid)
-        if not leaves or leaves != seen:
-            seen, since = leaves, time.monotonic()
-        elif time.monotonic() - since > 2:
+        now = time.monotonic()
+        idle_since = {child: idle_since.get(child, now) for child in forked_by_workers(pid)}
+        if any(now - since > 2 for since in idle_since.values()):
             return
         time.sleep(0.1)
     pytest.fail("no check ran for long")
 
 
-def forked_by_workers(pid: int) -> set[int]:
-    """The processes that the workers of a grader have forked, but for those of the checks beside the others.
-
-    What ends while it is looked at does not count.
-    """
-    workers = {}
+def forked_by_workers(pid: int) -> set[tuple[int, float]]:
+    """The processes that the workers of a grader have forked, and the processor time that each has used."""
+    used, parents = {}, {}
     for process in psutil.Process(pid).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if process.name() != "bwrap" and not is_beside_others(process):
-                workers[process.pid] = process.ppid()
-    return {child for child, parent in workers.items() if parent in workers}
+        with contextlib.suppress(psutil.NoSuchProcess):  # what ends while it is looked at does not count
+            if process.name() != "bwrap":
+                used[process.pid], parents[process.pid] = sum(process.cpu_times()[:2]), process.ppid()
+    return {(child, used[child]) for child, parent in parents.items() if parent in used and is_worker(parent)}
 
 
-def is_beside_others(process: psutil.Process) -> bool:
-    """Whether a process is the second one that runs checks, or stands below it."""
-    return any("grader.beside" in " ".join(one.cmdline()) for one in (process, *process.parents()))
+def is_worker(pid: int) -> bool:
+    """Whether a process is a zygote or a child of one."""
+    try:
+        return any("worker/__main__.py" in word for word in psutil.Process(pid).cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def zip_with(path: Path, names: dict[str, str]) -> Path:
