@@ -23,9 +23,8 @@ from rich.text import Text
 from grader import starter as starter_tool
 from grader.errors import GraderFault, SubmissionRejected, UsageError
 from grader.intake import take_in
-from grader.lookalikes import SCALES, Scale, make_lookalikes
 from grader.pipeline import REFERENCE, ROOT, Options, Watcher, grade_all, own_version, work_folder
-from grader.records import Gradesheet, Isolation, Outcome, Status
+from grader.records import Gradesheet, Isolation, Outcome, Scale, Status
 from grader.reports import print_gradesheet, print_line, print_timings, write_reports, write_schema
 from grader.rubric import load_rubric
 from grader.sandbox import Limits, choose_isolation
@@ -144,6 +143,8 @@ def data(
     seed: Annotated[int, Parameter(help="Other seeds give other images.", validator=Number(gte=0))] = 0,
 ) -> int:
     """Make look-alikes of the data sets, for those who have not got the real ones; a run broken off can be resumed."""
+    from grader.lookalikes import SCALES, make_lookalikes
+
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

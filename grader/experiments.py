@@ -7,8 +7,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from grader.errors import GraderFault
-from grader.lookalikes import Scale
-from grader.records import Record
+from grader.records import Record, Scale
 
 EXPERIMENTS_FILE: Final = Path(__file__).with_name("experiments.toml")
 LAST_MODEL: Final = "SegFormer_model_last.pth"

@@ -11,6 +11,8 @@ from typing import Final, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 SCHEMA_VERSION: Final = "1"
+Scale = Literal["smoke", "full"]
+"""Of an experiment or of drawn data: minutes on two cores, or the handout's own."""
 
 
 class Record(BaseModel):

@@ -11,6 +11,6 @@ few images do not teach. Each image depends on the seed and its own number only,
 processes share the work (`making`), or whether a first run was broken off.
 """
 
-from grader.lookalikes.making import SCALES, Counts, Progress, Scale, make_lookalikes
+from grader.lookalikes.making import SCALES, Counts, Progress, make_lookalikes
 
-__all__ = ["SCALES", "Counts", "Progress", "Scale", "make_lookalikes"]
+__all__ = ["SCALES", "Counts", "Progress", "make_lookalikes"]

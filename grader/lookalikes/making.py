@@ -22,6 +22,7 @@ from grader.lookalikes.canvas import Picture
 from grader.lookalikes.figures import BREEDS
 from grader.lookalikes.pets import draw_pet
 from grader.lookalikes.streets import draw_street
+from grader.records import Scale
 from grader.sandbox.limits import usable_cores
 
 MOST_PROCESSES = 8
@@ -33,7 +34,6 @@ PETS, STREETS = "oxford-iiit-pet", "cityscapes"
 CITIES: Final[Mapping[str, tuple[str, ...]]] = {"train": ("aachen", "bremen", "ulm"), "val": ("frankfurt", "lindau")}
 SPLITS: Final = ("trainval", "test", "train", "val")
 
-Scale = Literal["smoke", "full"]
 Progress = Callable[[int, int], None]
 """Is told how many images exist and how many there will be."""
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from grader.errors import GraderFault, UsageError
 from grader.experiments import Experiment, load_experiments
-from grader.lookalikes import Scale
+from grader.records import Scale
 from grader.reproduction.comparing import Verdict
 from grader.reproduction.running import Device, Ending, Plan, alone_in, run_experiment
 from grader.reproduction.show import Lines, print_files, print_summary

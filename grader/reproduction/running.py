@@ -23,9 +23,8 @@ from typing import Any, Final, Literal, NamedTuple
 from grader.curves import history_epochs, run_of_history
 from grader.errors import UsageError
 from grader.experiments import LAST_MODEL, Experiment
-from grader.lookalikes import Scale
 from grader.pipeline import REFERENCE, ROOT
-from grader.records import Run
+from grader.records import Run, Scale
 from grader.reports.writing import write_atomically
 from grader.reproduction.sources import Source
 from grader.sandbox.limits import usable_cores

@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 
 from grader.errors import UsageError
 from grader.experiments import Experiment
-from grader.lookalikes import SCALES, Progress, Scale, make_lookalikes
+from grader.lookalikes import SCALES, Progress, make_lookalikes
 from grader.lookalikes.making import MARKER, PETS, STREETS, VERSION
+from grader.records import Scale
 
 FOLDERS: Final = {"pets": PETS, "streets": STREETS}
 

@@ -13,8 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from grader.curves import load_published, runs_csv
 from grader.doctor.host import gpus
 from grader.experiments import Experiment
-from grader.lookalikes import Scale
-from grader.records import Record, Run
+from grader.records import Record, Run, Scale
 from grader.reports.text import counted
 from grader.reports.writing import write_atomically
 from grader.reproduction.comparing import (
