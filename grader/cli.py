@@ -8,7 +8,7 @@ import signal
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal, NoReturn
@@ -259,22 +259,30 @@ def run(sources: Sequence[Path], options: Options, output: Path, *, audience: Au
     """Grade, write the reports, print summaries; the exit code that says how it went, the worst one of several."""
     folders = result_folders(sources, output)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    worst = PASSED
+    codes: list[int] = []
+    alone = len(sources) == 1
     with ExitStack() as stack:
+        stack.enter_context(suppress(KeyboardInterrupt))
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
         gradings = stack.enter_context(closing(grade_all(sources, options, ProgressWatcher(progress))))
         for source, folder, graded in zip(sources, folders, gradings, strict=False):
             progress.stop()
             if isinstance(graded, Gradesheet):
-                tell_grading(graded, folder, audience, alone=len(sources) == 1, timings=timings)
-                worst = max(worst, exit_code(graded))
-            elif len(sources) == 1:
+                tell_grading(graded, folder, audience, alone=alone, timings=timings)
+                codes.append(exit_code(graded))
+            elif alone:
                 raise graded
             else:
                 tell(Console(stderr=True), f"{source.name}: refused", f"{graded.problem} {graded.advice}")
-                worst = max(worst, REFUSED)
+                codes.append(REFUSED)
             progress.start()
-    return worst
+    if len(codes) < len(sources):
+        told = (
+            f"{len(codes)} of {len(sources)} submissions have been graded." if codes else "Nothing had been graded yet."
+        )
+        tell(Console(stderr=True), "Stopped", told)
+        codes.append(INTERRUPTED)
+    return max(codes)
 
 
 def result_folders(sources: Sequence[Path], output: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -79,6 +80,24 @@ def test_verdicts_are_shown_when_they_cannot_be_written(
     shown = capsys.readouterr()
     assert "No space left" in shown.err
     assert "points" in shown.out
+
+
+def test_an_interrupt_keeps_the_submissions_before_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of three submissions, with Ctrl-C in the second, the first has its reports, and the number is told."""
+
+    def gradings(*_: object) -> Iterator[Gradesheet]:
+        yield mixed()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "grade_all", gradings)
+    sources = [tmp_path / f"group_{number}" for number in range(3)]
+    for source in sources:
+        source.mkdir()
+    assert cli.main([*map(str, sources), "--output", str(tmp_path / "out")]) == 130
+    assert (tmp_path / "out" / "group_0" / "report.html").exists()
+    assert "1 of 3 submissions have been graded" in capsys.readouterr().err
 
 
 WRITER = """
