@@ -8,7 +8,7 @@ import errno
 import hashlib
 import math
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -276,6 +276,10 @@ class Subject:
     def processor_seconds(self) -> float:
         """What all processes of the worker have used of the processors so far."""
         return self._worker.processor_seconds()
+
+    def stopped(self) -> AbstractContextManager[None]:
+        """Keep its processes from running while others are timed."""
+        return self._worker.stopped()
 
     def close(self) -> None:
         """End the child process, and let go of what was said."""

@@ -35,6 +35,7 @@ from grader.sandbox import Limits, Worker, choose_isolation
 from grader.sandbox.limits import usable_cores
 from grader.scoring import score, total
 from grader.seen import Seen, conclude
+from grader.worker.cleaning import remove
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "reference"
@@ -150,6 +151,7 @@ class Desk:
                 seen = self._checks(admitted)
         finally:
             self._lane.dismiss(admitted.tree)
+            remove([admitted.tree])  # a whole class would fill a disk
         outcomes, flags = conclude(self._rubric, seen)
         with clock.stage("known mistakes"):
             outcomes |= named(self._recogniser, outcomes, seen.calls)

@@ -1,10 +1,11 @@
 """How fast a submission is beside the solution, measured so that neither luck nor cunning decides points.
 
 Both do the same work in turns, each in a fresh process of its own with one thread. The clock is the trusted side's,
-around the call; what drawing the content takes is measured on the solution's worker and taken off both. Every answer of
-every turn is compared with the solution's. Time is the wall's, or the processor's where a submission used more of it:
-several threads or processes gain nothing. The score comes from the median of the ratios of the turns, on a scale so
-wide that any ordinary implementation has all points; where the spread of the turns could change it, nobody can tell.
+around the call; what drawing the content takes is measured on the solution's worker and taken off both. A submission's
+processes are stopped while the solution works, so that they cannot keep its core busy. Every answer of every turn is
+compared with the solution's. Time is the wall's, or the processors' where a submission used more of it: several threads
+or processes gain nothing. The score comes from the median of the ratios of the turns, on a scale so wide that any
+ordinary implementation has all points; where the spread of the turns could change it, nobody can tell.
 """
 
 import math
@@ -132,8 +133,9 @@ class Race:
 
     def _prepare(self, case: dict[str, Any]) -> None:
         self._arguments = case | {"content": int(self._rng.integers(1 << 31))}
-        self._content, _ = self._timed(only_content=True)
-        self._seconds, self._expected = self._timed(only_content=False)
+        with self._student.stopped():
+            self._content, _ = self._timed(only_content=True)
+            self._seconds, self._expected = self._timed(only_content=False)
         self._before = self._student.processor_seconds()
 
     def _timed(self, *, only_content: bool) -> tuple[float, Any]:

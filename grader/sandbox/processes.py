@@ -1,7 +1,8 @@
 """A worker's tree of processes, seen from outside: who is in it, what it uses, and how all of it is ended."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -58,6 +59,23 @@ def processor_seconds(root: int) -> float:
         with suppress(psutil.Error):
             total += sum(process.cpu_times()[:4])  # user, system, and the same of its children that were reaped
     return total
+
+
+@contextmanager
+def stopped(root: int) -> Iterator[None]:
+    """Keep every process below `root` from running, also those that one of them starts until it is stopped itself."""
+    halted: set[psutil.Process] = set()
+    try:
+        while fresh := set(descendants(root)) - halted:
+            for process in fresh:
+                with suppress(psutil.Error):
+                    process.suspend()
+            halted |= fresh
+        yield
+    finally:
+        for process in halted:
+            with suppress(psutil.Error):
+                process.resume()
 
 
 def kill_tree(root: int) -> None:

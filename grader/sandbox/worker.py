@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from grader.errors import GraderFault
 from grader.records import Isolation, Record
 from grader.sandbox.limits import Limits
-from grader.sandbox.processes import kill_tree, processor_seconds
+from grader.sandbox.processes import kill_tree, processor_seconds, stopped
 from grader.sandbox.tiers import ENVIRONMENT, FIRST_WORKER_UID, plan
 from grader.sandbox.watchdog import Watchdog
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps, FrameTimeout, ProtocolError
@@ -342,6 +342,10 @@ class Worker:
     def processor_seconds(self) -> float:
         """What the processes of the sandbox, and those that have ended, have used of the processors."""
         return processor_seconds(self._process.pid) if self._process is not None else 0.0
+
+    def stopped(self) -> AbstractContextManager[None]:
+        """Keep what runs in the sandbox from running for a while."""
+        return stopped(self._process.pid) if self._process is not None else nullcontext()
 
     def stop(self) -> None:
         """End the sandbox and every process in it."""

@@ -191,6 +191,22 @@ def test_a_forked_daemon_dies_with_its_check(bench: Bench) -> None:
     assert not [p for p in psutil.process_iter(["cmdline"]) if mark in (p.info["cmdline"] or ())]
 
 
+def test_what_is_stopped_uses_no_processor(bench: Bench) -> None:
+    """While a worker is stopped nothing of it runs, also a process that a check has left behind; then all go on."""
+    code = "import os\nif os.fork() == 0:\n    while True: pass"
+    worker, tree = bench
+    write(tree, code + ANSWERS.format(value="1"))
+    with worker.session(seed=1) as session:
+        session.call("metrics_run", {"classes": 3, "steps": [{"do": "read"}]})
+        with worker.stopped():
+            before = worker.processor_seconds()
+            time.sleep(0.5)
+            assert worker.processor_seconds() == before
+        give_up = time.monotonic() + 20
+        while worker.processor_seconds() == before:
+            assert time.monotonic() < give_up, "it does not go on"
+
+
 def test_a_fork_bomb_is_contained(bench: Bench) -> None:
     """Processes that multiply end in the limit or with the check, and the worker still serves."""
     code = "import os, time\ntry:\n    for _ in range(500): os.fork()\nexcept OSError: pass\ntime.sleep(100)"
