@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from grader.doctor.host import usable_cores
+from grader.sandbox.limits import usable_cores
 
 FOLDER = Path(__file__).parent / "measured"
 
