@@ -316,7 +316,8 @@ def run_checks(plugin: GraderPlugin, folder: Path) -> Seen:
     """
     if not plugin.suites:
         return plugin.seen  # given no file, pytest would look for tests everywhere
-    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    # Options and plugins that a user has for tests of their own would change which checks run, and how.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     try:
         with mock.patch.dict(os.environ, environment, clear=True), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pytest's plugins, which nobody who grades can heed

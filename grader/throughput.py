@@ -28,8 +28,7 @@ SHARE_OF_ONE = 1.2
 DOUBT = 0.25
 # A submission so much faster than the solution is a wonder, or worth a look.
 WONDER = 10.0
-# A first turn so far below the scale's end is enough.
-HOPELESS = 10.0
+SMALL = 64  # pixels, height and width of an image that takes nobody long
 # The solution waits for the submission: its process has to last longer than that one's limit.
 PATIENCE = 2.0
 # Times below this are the transport's, not the work's.
@@ -108,28 +107,30 @@ class Race:
         solution.allow(PATIENCE * seconds)
 
     def run(self, benchmark: BenchmarkFixture, cases: Sequence[dict[str, Any]], scale: Scale) -> list[Turn]:
-        """Take turns at the cases, after a short one at each, which only counts where it is hopeless."""
+        """Take turns at the cases, after short ones at each, which only count where they are hopeless."""
         for case in cases:
-            self._prepare(case | {"times": 1})
-            self._student.ask(
-                self._probe, self._arguments | {"content": 0, "only_content": True}
-            )  # imports, and makes the network
-            began = time.perf_counter()
-            self._work()
-            turn = self._turn(time.perf_counter() - began)
-            if turn.ratio < scale.nothing / HOPELESS:
+            self._short_turn(case | {"times": 1, "shape": [1, case["shape"][1], SMALL, SMALL]})  # imports, and so on
+            turn = max((self._short_turn(case | {"times": 1}) for _ in range(2)), key=lambda turn: turn.ratio)
+            if turn.ratio < scale.nothing:
                 return [turn]
         rounds = [case for _ in range(math.ceil(TURNS / len(cases))) for case in cases]
-        turns: list[Turn] = []
+        timed_turns: list[Turn] = []
         upcoming = iter(rounds)
         timed: Any = benchmark  # pytest-benchmark has no types
         timed.pedantic(
             self._work,
             setup=lambda: self._prepare(next(upcoming)),
-            teardown=lambda: turns.append(self._turn(0)),
+            teardown=lambda: timed_turns.append(self._turn(0)),
             rounds=len(rounds),
         )
-        return [turn._replace(submission=s) for turn, s in zip(turns, timed.stats.stats.data, strict=True)]
+        return [turn._replace(submission=s) for turn, s in zip(timed_turns, timed.stats.stats.data, strict=True)]
+
+    def _short_turn(self, case: dict[str, Any]) -> Turn:
+        """A turn that pytest-benchmark does not count."""
+        self._prepare(case)
+        began = time.perf_counter()
+        self._work()
+        return self._turn(time.perf_counter() - began)
 
     def _prepare(self, case: dict[str, Any]) -> None:
         self._arguments = case | {"content": int(self._rng.integers(1 << 31))}

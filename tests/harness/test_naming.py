@@ -166,8 +166,7 @@ def test_verdicts_survive_where_names_fail(trouble):
     def names(*_: object) -> dict[str, Mistake]:
         raise trouble
 
-    plugin, recogniser = SimpleNamespace(outcomes={}, calls={}), SimpleNamespace(names=names)
-    assert pipeline.named(plugin, recogniser) == {}
+    assert pipeline.named(SimpleNamespace(names=names), {}, {}) == {}
 
 
 def answers(*values: object) -> list[dict[str, list[object]]]:

@@ -220,8 +220,9 @@ def test_a_suite_that_cannot_be_read_is_the_graders_fault(tmp_path: Path) -> Non
 
 
 def test_the_users_pytest_options_do_not_reach_the_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PYTEST_ADDOPTS of the shell cannot deselect a check."""
+    """What the shell sets for other tests can neither deselect a check nor load a plugin."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
+    monkeypatch.setenv("PYTEST_PLUGINS", "no_such_plugin")
     assert only(run(tmp_path, "def test_one(): pass")).status is Status.PASSED
 
 

@@ -176,7 +176,7 @@ METRICS, NETWORK = "dlvc/metrics.py", "dlvc/models/segformer.py"
 
 
 def test_a_loop_over_pixels_is_too_slow(bench: Bench, tmp_path: Path) -> None:
-    """Right, and a thousand times slower: no points, and no minutes of waiting."""
+    """Right, and a hundred times slower: no points, and no minutes of waiting."""
     outcome = graded(bench, tmp_path, METRICS, LOOP, "metric")
     assert outcome.status is Status.FAILED
     assert outcome.score == 0
