@@ -23,6 +23,8 @@ LEARNING_RATE = 0.01
 OFFSETS = 4096
 # Added to the score of the right class, beside noise of deviation 1.
 MOST_AGREEMENT = 4.0
+# A submission may have set other defaults.
+DRAWN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
 _KEPT: dict[str, Any] = {}
 
 
@@ -39,12 +41,12 @@ def metric(shape: list[int], times: int, content: int, device: str, *, only_cont
     b, c, h, w = shape
     judged = None if only_content else import_module("dlvc.metrics").SegMetrics([f"class {i}" for i in range(c)])
     source = torch.Generator().manual_seed(content)
-    noise = torch.randn(b * c * h * w + OFFSETS, generator=source).to(device)
-    target = torch.randint(c, (b, h, w), generator=source).to(device)
+    noise = torch.randn(b * c * h * w + OFFSETS, **DRAWN, generator=source).to(device)
+    target = torch.randint(c, (b, h, w), device="cpu", generator=source).to(device)
     right = nn.functional.one_hot(target, c).movedim(3, 1).to(noise.dtype).contiguous()
     target[:, :, 0] = IGNORED
     readings = []
-    for agreement in (MOST_AGREEMENT * torch.rand(times, generator=source)).tolist():
+    for agreement in (MOST_AGREEMENT * torch.rand(times, **DRAWN, generator=source)).tolist():
         offset = int(OFFSETS * agreement / MOST_AGREEMENT)
         prediction = torch.add(noise[offset : offset + b * c * h * w].view(shape), right, alpha=agreement)
         if judged is not None:
@@ -106,7 +108,7 @@ def _network(device: str, order: list[int]) -> Any:
 def _images(shape: list[int], times: int, content: int, device: str) -> Iterator[torch.Tensor]:
     source = torch.Generator().manual_seed(content)
     for _ in range(times):
-        yield torch.randn(shape, generator=source).to(device)
+        yield torch.randn(shape, **DRAWN, generator=source).to(device)
 
 
 def _synchronise(device: str) -> None:

@@ -13,7 +13,7 @@ from grader.records import Outcome, Status
 from grader.rubric import load_rubric
 from grader.throughput import DOUBT, TURNS, WONDER, Scale, Turn, judge, score_of
 from tests.harness.bench import Bench, open_bench
-from tests.submissions.planted import NOT_HANDED_IN, REFERENCE
+from tests.submissions.planted import NOT_HANDED_IN, REFERENCE, Planted
 
 SCALE = Scale(full=0.1, nothing=0.001)
 THROUGHPUT = load_rubric().only(["throughput"])
@@ -198,6 +198,13 @@ def test_wrong_results_are_not_timed(bench: Bench, tmp_path: Path, file: str, co
     outcome = graded(bench, tmp_path, file, code, check)
     assert outcome.status is Status.FAILED
     assert "wrong while it is timed" in outcome.finding.message
+
+
+def test_other_defaults_of_torch_are_no_mistake(bench: Bench, tmp_path: Path) -> None:
+    """A correct module that makes float64 torch's default computes what the solution does while it is timed."""
+    only = THROUGHPUT.model_copy(update={"checks": THROUGHPUT.checks[:1]})
+    (outcome,) = bench.grade(Planted("noise_at_import").make(tmp_path), only).outcomes.values()
+    assert "wrong" not in outcome.finding.message
 
 
 def test_a_stopped_clock_changes_nothing(bench: Bench, tmp_path: Path) -> None:
