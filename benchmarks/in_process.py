@@ -62,18 +62,21 @@ class Here:
 class Conversation:
     """Calls of one check."""
 
-    log, received = "", 0
+    received = 0
 
     def __init__(self, tree: Path, seed: int) -> None:
         self._tree = tree
         self._seed = seed
         self.alarms: set[tuple[str, str]] = set()
+        self.log = ""
 
     def call(self, probe: str, arguments: dict[str, Any]) -> Any:
         """Answer, or raise what the code raised."""
         request = {"probe": probe, "seed": self._seed, "arguments": plain(arguments)}
-        ask = in_a_fork if probe.startswith("scripts_") else import_and_answer
-        return Session._value(ask(self._tree, request))
+        if not probe.startswith("scripts_"):
+            return Session._value(import_and_answer(self._tree, request))
+        said, self.log = in_a_fork(self._tree, request)
+        return Session._value(said)
 
 
 def plain(value: Any) -> Any:
@@ -96,19 +99,23 @@ def import_and_answer(tree: Path, request: dict[str, Any]) -> dict[str, Any]:
 TREES: set[str] = set()
 
 
-def in_a_fork(tree: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """The same in a process of its own."""
+def in_a_fork(tree: Path, request: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The same in a process of its own; also what it printed."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_answer_in, args=(theirs, tree, request))
-    process.start()
-    theirs.close()
-    said: dict[str, Any] = ours.recv()
-    process.join()
-    return said
+    with tempfile.TemporaryFile() as log:
+        process = context.Process(target=_answer_in, args=(theirs, tree, request, log.fileno()))
+        process.start()
+        theirs.close()
+        said: dict[str, Any] = ours.recv()
+        process.join()
+        log.seek(0)
+        return said, log.read().decode(errors="replace")
 
 
-def _answer_in(pipe: Any, tree: Path, request: dict[str, Any]) -> None:
+def _answer_in(pipe: Any, tree: Path, request: dict[str, Any], log: int) -> None:
+    for stream in (1, 2):
+        os.dup2(log, stream)
     os.chdir(tempfile.mkdtemp())
     pipe.send(import_and_answer(tree, request))
 
