@@ -116,6 +116,7 @@ def in_a_fork(tree: Path, request: dict[str, Any]) -> tuple[dict[str, Any], str]
 def _answer_in(pipe: Any, tree: Path, request: dict[str, Any], log: int) -> None:
     for stream in (1, 2):
         os.dup2(log, stream)
+    sys.stdout = sys.stderr = os.fdopen(log, "w", buffering=1)  # a notebook's kernel has others than these two
     os.chdir(tempfile.mkdtemp())
     pipe.send(import_and_answer(tree, request))
 
