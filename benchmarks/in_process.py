@@ -103,8 +103,8 @@ def in_a_fork(tree: Path, request: dict[str, Any]) -> tuple[dict[str, Any], str]
     """The same in a process of its own; also what it printed."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    with tempfile.TemporaryFile() as log:
-        process = context.Process(target=_answer_in, args=(theirs, tree, request, log.fileno()))
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
+        process = context.Process(target=_answer_in, args=(theirs, tree, request, folder, log.fileno()))
         process.start()
         theirs.close()
         said: dict[str, Any] = ours.recv()
@@ -113,11 +113,11 @@ def in_a_fork(tree: Path, request: dict[str, Any]) -> tuple[dict[str, Any], str]
         return said, log.read().decode(errors="replace")
 
 
-def _answer_in(pipe: Any, tree: Path, request: dict[str, Any], log: int) -> None:
+def _answer_in(pipe: Any, tree: Path, request: dict[str, Any], folder: str, log: int) -> None:
     for stream in (1, 2):
         os.dup2(log, stream)
     sys.stdout = sys.stderr = os.fdopen(log, "w", buffering=1)  # a notebook's kernel has others than these two
-    os.chdir(tempfile.mkdtemp())
+    os.chdir(folder)
     pipe.send(import_and_answer(tree, request))
 
 

@@ -17,18 +17,16 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from grader.errors import GraderFault
-from grader.lane import Lane, Setting
+from grader.lane import ROOT, Lane, Setting
 from grader.records import Outcome, Submission
 from grader.rubric import Rubric
+from grader.sandbox.processes import last_lines
 from grader.seen import Seen
 from grader.worker.confine import die_with_parent
 
-ROOT = Path(__file__).resolve().parents[1]
-LAST_LINES = 6
 # For a check to be broken off, and for the process to end by itself.
 STOP_SECONDS = 10.0
 
@@ -82,12 +80,8 @@ class Beside:
         self._seen: Seen | None = None
         self._send(setting)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """End the process and its workers."""
         self._connection.close()
         self._process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
@@ -157,9 +151,8 @@ class Beside:
     def _gone(self) -> GraderFault:
         self._process.kill()
         code = self._process.wait()
-        self._log.seek(0)
-        said = self._log.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
-        return GraderFault("\n".join([f"The process of the checks beside the others ended with code {code}.", *said]))
+        said = last_lines(self._log)
+        return GraderFault(f"The process of the checks beside the others ended with code {code}.\n{said}".strip())
 
 
 def main() -> None:

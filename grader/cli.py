@@ -23,10 +23,11 @@ from rich.text import Text
 from grader import starter as starter_tool
 from grader.errors import GraderFault, SubmissionRejected, UsageError
 from grader.intake import take_in
-from grader.pipeline import REFERENCE, ROOT, Options, Watcher, grade_all, own_version, work_folder
+from grader.lane import ROOT
+from grader.pipeline import REFERENCE, Options, Watcher, grade_all, own_version, work_folder
 from grader.records import Gradesheet, Isolation, Outcome, Scale, Status
 from grader.reports import print_gradesheet, print_line, print_timings, write_reports, write_schema
-from grader.rubric import load_rubric
+from grader.rubric import Rubric, load_rubric
 from grader.sandbox import Limits, choose_isolation
 
 PASSED, FAILURES, REFUSED, FAULT, USAGE, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -64,7 +65,7 @@ def grade_command(
         int | None, Parameter(help="Grade again exactly as before; drawn and recorded if not given.")
     ] = None,
     isolation: IsolationOption = None,
-    training: Annotated[bool, Parameter(help="Run the smoke trainings, a minute each.")] = True,
+    training: Annotated[bool, Parameter(help="Run the smoke trainings, a minute each, and time the code.")] = True,
     timings: TimingsOption = False,
     limits: Annotated[Limits | None, Parameter(name="*", group="Limits of a check")] = None,
 ) -> int:
@@ -87,7 +88,7 @@ def check(
     only: Annotated[list[str] | None, Parameter(help="Check this part only, such as metrics.", name="--only")] = None,
     output: OutputOption = Path("results"),
     isolation: IsolationOption = None,
-    training: Annotated[bool, Parameter(help="Train for two minutes as well, and see curves.")] = False,
+    training: Annotated[bool, Parameter(help="Train for two minutes as well, see curves, and time your code.")] = False,
     timings: TimingsOption = False,
 ) -> int:
     """Check your own work, as a student: what is right, what is wrong, and what to do next.
@@ -260,7 +261,7 @@ def run(sources: Sequence[Path], options: Options, output: Path, *, audience: Au
     folders = result_folders(sources, output)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     codes: list[int] = []
-    alone = len(sources) == 1
+    rubric, alone = load_rubric(), len(sources) == 1
     with ExitStack() as stack:
         stack.enter_context(suppress(KeyboardInterrupt))
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
@@ -268,7 +269,7 @@ def run(sources: Sequence[Path], options: Options, output: Path, *, audience: Au
         for source, folder, graded in zip(sources, folders, gradings, strict=False):
             progress.stop()
             if isinstance(graded, Gradesheet):
-                tell_grading(graded, folder, audience, alone=alone, timings=timings)
+                tell_grading(graded, rubric, folder, audience, alone=alone, timings=timings)
                 codes.append(exit_code(graded))
             elif alone:
                 raise graded
@@ -303,9 +304,11 @@ def result_folders(sources: Sequence[Path], output: Path) -> list[Path]:
     return list(folders)
 
 
-def tell_grading(sheet: Gradesheet, folder: Path, audience: Audience, *, alone: bool, timings: bool) -> None:
+def tell_grading(
+    sheet: Gradesheet, rubric: Rubric, folder: Path, audience: Audience, *, alone: bool, timings: bool
+) -> None:
     """Write the reports of a grading and print what came out: all of it, or a line if it is one of several."""
-    rubric, console, reports = load_rubric(), Console(), dict[str, Path]()
+    console, reports = Console(), dict[str, Path]()
     try:
         reports = write_reports(sheet, rubric, folder)
     finally:  # a full disk must not cost the verdicts: they are shown at least

@@ -12,7 +12,8 @@ from grader.rubric import Check, Rubric
 from grader.sandbox import Limits, Worker
 from grader.seen import Seen
 
-CHECKS = Path(__file__).resolve().parents[1] / "tests" / "checks"
+ROOT = Path(__file__).resolve().parents[1]
+CHECKS = ROOT / "tests" / "checks"
 # What takes long to import; each is imported once, before any check, where the hand-in imports of its package.
 HEAVY_PACKAGES = ("matplotlib", "torchvision.transforms.v2")
 

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from grader.beside import Beside
 from grader.checking import Call
 from grader.errors import GraderFault, SubmissionRejected
 from grader.intake import take_in
-from grader.lane import Lane, Setting
+from grader.lane import ROOT, Lane, Setting
 from grader.naming import PatchRefused, Recogniser
 from grader.records import (
     Environment,
@@ -37,7 +35,6 @@ from grader.scoring import score, total
 from grader.seen import Seen, conclude
 from grader.worker.cleaning import remove
 
-ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "reference"
 STOPPED = "Not run: the grading was stopped before."
 
@@ -89,9 +86,12 @@ class Desk:
         options: how.
         isolation: the tier that works here, and what it is in detail.
         watcher: told of the progress.
+        stack: ends all that is started here.
     """
 
-    def __init__(self, rubric: Rubric, options: Options, isolation: tuple[Isolation, str], watcher: Watcher) -> None:
+    def __init__(
+        self, rubric: Rubric, options: Options, isolation: tuple[Isolation, str], watcher: Watcher, stack: ExitStack
+    ) -> None:
         self._options = options
         self._isolation, self._detail = isolation
         self._watcher = watcher
@@ -102,23 +102,12 @@ class Desk:
         self._first = rubric.running("in turn", "beside") if together else in_turn
         self._second = None if together or not beside.checks else beside
         self._admitted = 0
-
-    def __enter__(self) -> Self:
-        self._stack = ExitStack()
-        with self._stack:  # nothing is left if one of these fails
-            self._room = self._stack.enter_context(work_folder())
-            setting = Setting(self._isolation, self._options.limits, self._options.seed, self._room)
-            self._beside = self._stack.enter_context(Beside(setting)) if self._second else None
-            take_in(REFERENCE, self._room / "reference")
-            self._lane = self._stack.enter_context(closing(Lane(setting)))
-            self._recogniser = self._stack.enter_context(Recogniser(self._lane.reference, self._lane.answers))
-            self._stack = self._stack.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        self._room = stack.enter_context(work_folder())
+        setting = Setting(self._isolation, options.limits, options.seed, self._room)
+        self._beside = stack.enter_context(closing(Beside(setting))) if self._second else None
+        take_in(REFERENCE, self._room / "reference")
+        self._lane = stack.enter_context(closing(Lane(setting)))
+        self._recogniser = stack.enter_context(Recogniser(self._lane.reference, self._lane.answers))
 
     def admit(self, source: Path) -> Admitted:
         """Take a submission in and start its workers, which import torch while others do their work.
@@ -197,7 +186,7 @@ class Desk:
         seen = self._lane.run(self._first, submission, tree, tell_and_hear)
         if self._beside:
             seen.add(self._beside.finish(stop=not seen.finished))
-        if seen.finished and self._alone.checks:
+        if seen.finished:
             earlier = [(check, seen.outcomes[check.id]) for check in self._rubric.checks if check.id in seen.outcomes]
             seen.add(self._lane.run(self._alone, submission, tree, tell, earlier))
         return seen
@@ -244,25 +233,24 @@ def grade_all(
         rubric = rubric.running("in turn", "beside")
     watcher.stage("isolation")
     isolation = choose_isolation(options.isolation, own_folder=all(source.is_dir() for source in sources))
-    with Desk(rubric, options, isolation, watcher) as desk:
-        following = _admit(desk, sources, 0)
-        for number, _ in enumerate(sources, start=1):
+    with ExitStack() as stack:
+        desk = Desk(rubric, options, isolation, watcher, stack)
+        admitted = (_admit(desk, source) for source in sources)
+        following = next(admitted, None)
+        while following is not None:
             present = following
             if isinstance(present, Admitted):
                 desk.prepare(present)
-            following = _admit(desk, sources, number)
+            following = next(admitted, None)
             graded = desk.judge(present) if isinstance(present, Admitted) else present
-            assert graded is not None  # there is a source of this number
             yield graded
             if isinstance(graded, Gradesheet) and not graded.complete:
                 return
 
 
-def _admit(desk: Desk, sources: Sequence[Path], number: int) -> Admitted | SubmissionRejected | None:
-    if number >= len(sources):
-        return None
+def _admit(desk: Desk, source: Path) -> Admitted | SubmissionRejected:
     try:
-        return desk.admit(sources[number])
+        return desk.admit(source)
     except SubmissionRejected as refusal:
         return refusal
 

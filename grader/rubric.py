@@ -106,10 +106,6 @@ class Rubric(Record):
         parts = {part.id for part in self.parts if part.runs in when}
         return self.model_copy(update={"checks": tuple(check for check in self.checks if check.part in parts)})
 
-    def without(self, part: str) -> "Rubric":
-        """The same rubric without the checks of a part."""
-        return self.model_copy(update={"checks": tuple(check for check in self.checks if check.part != part)})
-
 
 def load_rubric(path: Path = RUBRIC_FILE) -> Rubric:
     """Read and validate a rubric.

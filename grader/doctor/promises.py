@@ -22,7 +22,8 @@ from grader.doctor import attacks
 from grader.doctor.bench import Bench
 from grader.doctor.findings import Proof
 from grader.errors import GraderFault
-from grader.pipeline import ROOT, work_folder
+from grader.lane import ROOT
+from grader.pipeline import work_folder
 from grader.records import Isolation
 from grader.sandbox import CallFailed, WorkerLost
 from grader.sandbox.tiers import ENVIRONMENT, FIRST_WORKER_UID, READ_ANY

@@ -23,7 +23,8 @@ from typing import Any, Final, Literal, NamedTuple
 from grader.curves import history_epochs, run_of_history
 from grader.errors import UsageError
 from grader.experiments import LAST_MODEL, Experiment
-from grader.pipeline import REFERENCE, ROOT
+from grader.lane import ROOT
+from grader.pipeline import REFERENCE
 from grader.records import Run, Scale
 from grader.reports.writing import write_atomically
 from grader.reproduction.sources import Source

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import IO
 
 import psutil
 
 KILL_ROUNDS = 1000
 PAUSE_SECONDS = 0.005
+LAST_LINES, LAST_BYTES = 6, 8000
 
 
 def descendants(root: int) -> list[psutil.Process]:
@@ -24,6 +26,12 @@ def _alive(process: psutil.Process) -> bool:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
+
+
+def last_lines(log: IO[bytes]) -> str:
+    """The end of what a process has printed into a file: why it did not start, or how it ended."""
+    log.seek(0)
+    return "\n".join(log.read()[-LAST_BYTES:].decode(errors="replace").strip().splitlines()[-LAST_LINES:])
 
 
 def memory(processes: list[psutil.Process], enough: int) -> int:

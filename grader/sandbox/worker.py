@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from grader.errors import GraderFault
 from grader.records import Isolation, Record
 from grader.sandbox.limits import Limits
-from grader.sandbox.processes import kill_tree, processor_seconds, stopped
+from grader.sandbox.processes import kill_tree, last_lines, processor_seconds, stopped
 from grader.sandbox.tiers import ENVIRONMENT, FIRST_WORKER_UID, plan
 from grader.sandbox.watchdog import Watchdog
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps, FrameTimeout, ProtocolError
@@ -27,7 +27,6 @@ from grader.worker.cleaning import remove
 
 REAP_SECONDS = 5.0
 TEXT_LENGTH = 8000
-LAST_LINES = 6
 MOST_ALARMS, ALARM_LENGTH = 20, 300
 UIDS = 1 << 29
 
@@ -244,8 +243,7 @@ class Worker:
         Raises:
             GraderFault: it did not start.
         """
-        if self._process is None:
-            self.start()
+        self.start()
         if self._ready is None:
             try:
                 self._ready = self._control.receive(time.monotonic() + self.limits.start_seconds)
@@ -254,10 +252,9 @@ class Worker:
         return self._ready
 
     def _why_not(self, error: Exception) -> str:
-        self._start_log.seek(0)
-        lines = self._start_log.read()[-TEXT_LENGTH:].decode(errors="replace").strip().splitlines()
+        said = last_lines(self._start_log)
         self.stop()
-        return "\n".join(lines[-LAST_LINES:]) or str(error) or type(error).__name__
+        return said or str(error) or type(error).__name__
 
     @contextmanager
     def session(self, seed: int, limits: Limits | None = None) -> Iterator[Session]:

@@ -240,10 +240,11 @@ def _is_zygote(process: psutil.Process) -> bool:
         above = parent.cmdline() if parent is not None else []
     except psutil.Error:
         return False
-    return _runs_worker(command) and not _runs_worker(above)
+    return runs_worker(command) and not runs_worker(above)
 
 
-def _runs_worker(command: list[str]) -> bool:
+def runs_worker(command: list[str]) -> bool:
+    """Whether a command line is that of a zygote, which its children keep."""
     return bool(command) and "python" in Path(command[0]).name and any("worker/__main__.py" in word for word in command)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -63,7 +64,7 @@ def second() -> Iterator[tuple[Beside, Submission, Path]]:
     with work_folder() as room:
         take_in(REFERENCE, room / "reference")
         submission = take_in(REFERENCE, room / "submission")
-        with Beside(Setting(Isolation.NONE, Limits(), 1, room)) as beside:
+        with closing(Beside(Setting(Isolation.NONE, Limits(), 1, room))) as beside:
             beside.admit(room / "submission")
             yield beside, submission, room / "submission"
 
@@ -104,7 +105,7 @@ def test_a_worker_that_cannot_start_is_told_by_the_second_process() -> None:
     with work_folder() as room:
         take_in(REFERENCE, room / "reference")
         submission = take_in(REFERENCE, room / "submission")
-        with Beside(Setting(Isolation.NONE, Limits(start_seconds=0.01), 1, room)) as beside:
+        with closing(Beside(Setting(Isolation.NONE, Limits(start_seconds=0.01), 1, room))) as beside:
             beside.admit(room / "submission")
             beside.run(PRETRAINING, submission, room / "submission", lambda _: None)
             with pytest.raises(GraderFault, match="submission worker did not start"):

@@ -15,6 +15,7 @@ import pytest
 from grader.naming import load_mistakes
 from grader.records import Isolation, Status
 from grader.reports import load_gradesheet
+from tests.harness.bench import runs_worker
 from tests.harness.command import ROOT, environment, grader, only_gradesheet, with_status
 from tests.harness.handin import without_markers
 from tests.harness.hosts import TIERS, require
@@ -186,7 +187,7 @@ def forked_by_workers(pid: int) -> set[tuple[int, float]]:
 def is_worker(pid: int) -> bool:
     """Whether a process is a zygote or a child of one."""
     try:
-        return any("worker/__main__.py" in word for word in psutil.Process(pid).cmdline())
+        return runs_worker(psutil.Process(pid).cmdline())
     except psutil.NoSuchProcess:
         return False
 

@@ -1,6 +1,5 @@
 """Throughput: what turns come to is pure arithmetic; and whoever cheats is caught, or gains nothing."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ from grader.records import Outcome, Status
 from grader.rubric import load_rubric
 from grader.throughput import DOUBT, TURNS, WONDER, Scale, Turn, judge, score_of
 from tests.harness.bench import Bench, open_bench
-from tests.submissions.planted import NOT_HANDED_IN, REFERENCE, Planted
+from tests.submissions.planted import SOLUTION, Planted
 
 SCALE = Scale(full=0.1, nothing=0.001)
 THROUGHPUT = load_rubric().only(["throughput"])
@@ -119,7 +118,7 @@ def bench() -> Iterator[Bench]:
 
 def graded(bench: Bench, folder: Path, file: str, code: str, check: str) -> Outcome:
     """The outcome of a throughput check on the solution with code at the end of a file."""
-    source = Path(shutil.copytree(REFERENCE, folder / "group_7", ignore=NOT_HANDED_IN))
+    source = SOLUTION.make(folder)
     with (source / file).open("a") as stream:
         stream.write(code)
     name = f"throughput.{check}"
