@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .mit_transformer import MixVisionTransformer
-from .segformer_head import SegFormerHead, resize
+from .segformer_head import FusedHead, resize
 
 
 class SegFormer(nn.Module):
@@ -28,7 +28,7 @@ class SegFormer(nn.Module):
             depths=(2, 2, 2, 2),
             sr_ratios=(8, 4, 2, 1),
         )
-        self.decoder = SegFormerHead(
+        self.decoder = FusedHead(  # a SegFormerHead that computes the same in less time
             feature_strides=(2, 4, 8, 16),
             in_channels=embed_dims,
             in_index=(0, 1, 2, 3),
