@@ -84,6 +84,22 @@ def test_single_precision_is_kept(training):
     assert (found - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
+def test_large_batches_are_evaluated_in_parts():
+    """In evaluation the scores of many images are those of each by itself, and their gradients arrive."""
+    net = perturb(SegFormer(2)).eval()
+    seen = []
+    net.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    x = images(5, 3, 128, 256).requires_grad_()
+    scores = net(x)
+    assert seen == [2, 2, 1]
+    with torch.no_grad():
+        alone = torch.cat([net(image[None]) for image in x])
+    # float32, summed in another order for another number of images
+    assert (scores - alone).abs().max() <= 1e-5 * alone.abs().max()
+    scores.sum().backward()
+    assert x.grad.abs().amax(dim=(1, 2, 3)).gt(0).all()
+
+
 @pytest.mark.parametrize(("reduction", "size"), [(1, (4, 4)), (2, (6, 10)), (8, (40, 32))])
 def test_attention_is_the_formula(reduction, size):
     """Attention is softmax(q k^T / sqrt(d)) v of each head, written out, and so are its gradients."""
