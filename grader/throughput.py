@@ -4,13 +4,15 @@ Both do the same work in turns, each in a fresh process of its own with one thre
 around the call; what drawing the content takes is measured on the solution's worker and taken off both. A submission's
 processes are stopped while the solution works, so that they cannot keep its core busy. Every answer of every turn is
 compared with the solution's. Time is the wall's, or the processors' where a submission used more of it: several threads
-or processes gain nothing. The score comes from the median of the ratios of the turns, on a scale so wide that any
-ordinary implementation has all points; where the spread of the turns could change it, nobody can tell.
+or processes gain nothing. In a round there is a turn for each size, and its ratio is that of their times together. The
+score comes from the rounds' median, on a scale so wide that any ordinary implementation has all points; where the
+spread of the rounds could change it, nobody can tell.
 """
 
 import math
 import time
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
@@ -20,11 +22,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from grader.checking import CheckFailed, NotScored, Subject, TrustedSubject
 from grader.records import Finding
 
-TURNS = 8
+ROUNDS = 6
+# A submission is hopeless, or not, after so much of a turn's work.
+SHORT = 4
 # The processor's time is counted in ticks of 10 ms, and torch's start of a thread takes some, too.
 TICKS = 0.03
 SHARE_OF_ONE = 1.2
-# A score that the turns' quartiles do not agree on to this extent is left to the tutor.
+# A score that the rounds' quartiles do not agree on to this extent is left to the tutor.
 DOUBT = 0.25
 # A submission so much faster than the solution is a wonder, or worth a look.
 WONDER = 10.0
@@ -50,7 +54,7 @@ class Scale(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """Seconds of one turn: of the content alone, of the solution's work, of the submission's, and of its processors."""
+    """Seconds of a turn, or of several: of the content alone, of the solution, of the submission, of its processors."""
 
     content: float
     solution: float
@@ -60,13 +64,27 @@ class Turn(NamedTuple):
     @property
     def ratio(self) -> float:
         """How many times as fast as the solution the submission is, 1 for the same."""
+        return max(self.solution - self.content, LEAST_SECONDS) / self._work
+
+    @property
+    def best_ratio(self) -> float:
+        """At least the ratio, also where the solution's work is too short to be told from what the content takes."""
+        return self.solution / self._work
+
+    @property
+    def _work(self) -> float:
         spent = self.processor if self.parallel else self.submission
-        return max(self.solution - self.content, LEAST_SECONDS) / max(spent - self.content, LEAST_SECONDS)
+        return max(spent - self.content, LEAST_SECONDS)
 
     @property
     def parallel(self) -> bool:
         """Whether the submission worked on more than one core."""
         return self.processor > SHARE_OF_ONE * self.submission + TICKS
+
+
+def together(turns: Sequence[Turn]) -> Turn:
+    """The seconds of several turns."""
+    return Turn(*map(sum, zip(*turns, strict=True)))
 
 
 def score_of(ratios: Sequence[float], scale: Scale) -> float | None:
@@ -107,23 +125,28 @@ class Race:
         solution.allow(PATIENCE * seconds)
 
     def run(self, benchmark: BenchmarkFixture, cases: Sequence[dict[str, Any]], scale: Scale) -> list[Turn]:
-        """Take turns at the cases, after short ones at each, which only count where they are hopeless."""
+        """Take turns at the cases, after short ones at each, which only count where they are hopeless.
+
+        Returns:
+            The rounds, each with its turns together; or the one short turn that was enough.
+        """
         for case in cases:
             self._short_turn(case | {"times": 1, "shape": [1, case["shape"][1], SMALL, SMALL]})  # imports, and so on
-            turn = max((self._short_turn(case | {"times": 1}) for _ in range(2)), key=lambda turn: turn.ratio)
-            if turn.ratio < scale.nothing:
+            short = case | {"times": max(1, case["times"] // SHORT)}
+            turn = max((self._short_turn(short) for _ in range(2)), key=lambda turn: turn.best_ratio)
+            if turn.best_ratio < scale.nothing:
                 return [turn]
-        rounds = [case for _ in range(math.ceil(TURNS / len(cases))) for case in cases]
         timed_turns: list[Turn] = []
-        upcoming = iter(rounds)
+        upcoming = cycle(cases)
         timed: Any = benchmark  # pytest-benchmark has no types
         timed.pedantic(
             self._work,
             setup=lambda: self._prepare(next(upcoming)),
             teardown=lambda: timed_turns.append(self._turn(0)),
-            rounds=len(rounds),
+            rounds=ROUNDS * len(cases),
         )
-        return [turn._replace(submission=s) for turn, s in zip(timed_turns, timed.stats.stats.data, strict=True)]
+        turns = [turn._replace(submission=s) for turn, s in zip(timed_turns, timed.stats.stats.data, strict=True)]
+        return [together(turns[first : first + len(cases)]) for first in range(0, len(turns), len(cases))]
 
     def _short_turn(self, case: dict[str, Any]) -> Turn:
         """A turn that pytest-benchmark does not count."""
@@ -154,15 +177,16 @@ class Race:
         return Turn(self._content, self._seconds, seconds, processor)
 
 
-def judge(student: Subject, turns: Sequence[Turn], scale: Scale) -> None:
-    """End a check by what its turns have shown, and tell it also where it passes.
+def judge(student: Subject, rounds: Sequence[Turn], scale: Scale) -> None:
+    """End a check by what its rounds have shown, and tell it also where it passes.
 
     Raises:
         CheckFailed: it is slow; with partial credit by the scale.
-        NotScored: the turns differ too much to tell.
+        NotScored: the rounds differ too much to tell.
     """
-    ratios = [turn.ratio for turn in turns]
-    told = f"{median(ratios):.2g} times as fast as the solution ({min(ratios):.2g} to {max(ratios):.2g}, {_in(turns)})."
+    ratios = [turn.ratio for turn in rounds]
+    spread = f"{min(ratios):.2g} to {max(ratios):.2g}, {_in(rounds)}"
+    told = f"{median(ratios):.2g} times as fast as the solution ({spread})."
     if median(ratios) > WONDER:
         student.alarms.add(("speed", f"implausibly fast: {told}"))
     score = score_of(ratios, scale) if len(ratios) > 1 else scale.score(ratios[0])
@@ -175,6 +199,6 @@ def judge(student: Subject, turns: Sequence[Turn], scale: Scale) -> None:
     student.remark = told[0].upper() + told[1:]
 
 
-def _in(turns: Sequence[Turn]) -> str:
-    clock = "processor time, as it used several cores" if any(turn.parallel for turn in turns) else "one thread"
-    return f"turns: {len(turns)}, {clock}"
+def _in(rounds: Sequence[Turn]) -> str:
+    clock = "processor time, as it used several cores" if any(turn.parallel for turn in rounds) else "one thread"
+    return f"rounds: {len(rounds)}, {clock}"

@@ -10,7 +10,7 @@ import pytest
 from grader.checking import CheckFailed, NotScored
 from grader.records import Outcome, Status
 from grader.rubric import load_rubric
-from grader.throughput import DOUBT, TURNS, WONDER, Scale, Turn, judge, score_of
+from grader.throughput import DOUBT, ROUNDS, WONDER, Scale, Turn, judge, score_of, together
 from tests.harness.bench import Bench, open_bench
 from tests.submissions.planted import SOLUTION, Planted
 
@@ -48,14 +48,27 @@ def test_less_time_than_the_content_takes_is_no_division_by_zero() -> None:
     assert Turn(content=1, solution=2, submission=0.5, processor=0).ratio > WONDER
 
 
+def test_work_that_cannot_be_told_from_its_content_makes_nobody_hopeless() -> None:
+    """The best ratio counts the solution's content as work, so that it is never less than the ratio."""
+    short = Turn(content=1.0, solution=1.0, submission=2.0, processor=0.0)
+    assert short.ratio < 0.001
+    assert short.best_ratio == 1
+    assert turn(0.01).best_ratio == pytest.approx(0.015)
+
+
+def test_the_turns_of_a_round_count_together() -> None:
+    """A round's ratio is that of all its time, so that sizes which differ are no noise."""
+    assert together([Turn(1, 2, 3, 4), Turn(0, 2, 2, 1)]) == Turn(1, 4, 5, 5)
+
+
 @pytest.mark.parametrize(
     ("ratios", "score"),
     [
-        ([1.0] * TURNS, 1.0),
-        ([0.2, 5.0] * (TURNS // 2), 1.0),
-        ([0.01] * TURNS, 0.5),
-        ([0.01] * (TURNS - 1) + [0.0001], 0.5),
-        ([0.003, 0.03] * (TURNS // 2), None),
+        ([1.0] * ROUNDS, 1.0),
+        ([0.2, 5.0] * (ROUNDS // 2), 1.0),
+        ([0.01] * ROUNDS, 0.5),
+        ([0.01] * (ROUNDS - 1) + [0.0001], 0.5),
+        ([0.003, 0.03] * (ROUNDS // 2), None),
     ],
     ids=["alike", "noise far from the scale", "halfway", "one outlier", "noise on the scale"],
 )
@@ -75,14 +88,14 @@ def test_a_fast_submission_is_told_how_fast() -> None:
     """The median, the spread and how it was counted stand in the finding of a check that passes."""
     student = subject()
     judge(student, [turn(ratio) for ratio in (0.9, 1.0, 1.1)], SCALE)
-    assert student.remark == "1 times as fast as the solution (0.9 to 1.1, turns: 3, one thread)."
+    assert student.remark == "1 times as fast as the solution (0.9 to 1.1, rounds: 3, one thread)."
     assert not student.alarms
 
 
 def test_a_slow_submission_gets_partial_credit() -> None:
     """The score is that of the scale, and the finding says what would be worth everything."""
     with pytest.raises(CheckFailed, match=r"Slow: 0\.01 times") as failure:
-        judge(subject(), [turn(0.01)] * TURNS, SCALE)
+        judge(subject(), [turn(0.01)] * ROUNDS, SCALE)
     assert failure.value.score == 0.5
     assert "at least 0.1" in (failure.value.finding.expected or "")
 
@@ -103,7 +116,7 @@ def test_noise_is_left_to_the_tutor() -> None:
 def test_a_wonder_is_flagged_and_costs_nothing() -> None:
     """A submission many times as fast as the solution passes; a person looks at it."""
     student = subject()
-    judge(student, [turn(2 * WONDER)] * TURNS, SCALE)
+    judge(student, [turn(2 * WONDER)] * ROUNDS, SCALE)
     ((kind, evidence),) = student.alarms
     assert kind == "speed"
     assert "implausibly fast" in evidence

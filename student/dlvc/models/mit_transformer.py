@@ -147,10 +147,10 @@ class Attention(nn.Module):
             reduced = self.norm(reduced.flatten(2).transpose(1, 2))  # b m c
         kv = self.kv(reduced).unflatten(2, (2, self.num_heads, -1))  # b m 2 k d
         k, v = kv.permute(2, 0, 3, 1, 4)  # each b k m d
-
-        weights = (self.scale * q @ k.transpose(2, 3)).softmax(dim=-1)  # b k n m
-        x = (self.attn_drop(weights) @ v).transpose(1, 2).flatten(2)  # b n c
-        return self.proj_drop(self.proj(x))
+        # softmax(scale * q k^T) v; its n x m weights are made and used block by block, never held as a whole.
+        dropped = self.attn_drop.p if self.training else 0.0
+        x = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=dropped, scale=self.scale)  # b k n d
+        return self.proj_drop(self.proj(x.transpose(1, 2).flatten(2)))
 
 
 class Block(nn.Module):
@@ -284,6 +284,9 @@ class MixVisionTransformer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return each stage's map (b, embed_dims[i], h_i, w_i) of images x (b, in_chans, height, width)."""
+        # The same numbers, but the channels of a pixel side by side in memory. Convolutions keep that order, and tokens
+        # have it: from here on, to see tokens as a map, or a map as tokens, moves no data.
+        x = x.contiguous(memory_format=torch.channels_last)
         maps = []
         for stage in range(1, self.num_stages + 1):
             x, H, W = self.get_submodule(f"patch_embed{stage}")(x)  # b n c
