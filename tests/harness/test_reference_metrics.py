@@ -117,13 +117,13 @@ def test_text():
 
 
 def test_classes_are_a_sequence_or_their_number():
-    """Names of classes, or their number, set how many there are; none at all is an error."""
+    """Names of classes, or their number, set how many there are; none is an error, and so are 256."""
     for classes in (["a", "b", "c"], ("a", "b", "c"), range(3), "abc", 3):
         metric = SegMetrics(classes)
         metric.update(torch.zeros(1, 3, 2, 2), torch.zeros(1, 2, 2, dtype=torch.int64))
         assert metric.mIoU() == pytest.approx(1 / 3, abs=1e-12)
-    for classes in ([], 0):
-        with pytest.raises(ValueError, match="expected at least one class"):
+    for classes in ([], 0, 256):
+        with pytest.raises(ValueError, match="expected 1 to 255"):
             SegMetrics(classes)
 
 

@@ -129,7 +129,7 @@ def test_maps_keep_their_channels_together():
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("shape", [(3, 2, 400, 400), (2, 5, 3, 7), (5, 300, 2, 3), (1, 1, 2, 2)])
+@pytest.mark.parametrize("shape", [(3, 2, 400, 400), (2, 5, 3, 7), (5, 255, 2, 3), (1, 1, 2, 2)])
 def test_counts_are_those_of_argmax(shape, memory_format):
     """Confusion counts are those of argmax pixel by pixel: ties, many classes, batches counted in several goes."""
     # Whole numbers, so that several classes often share the highest score.

@@ -7,6 +7,7 @@ both make counts once. Their runners are not used: they would start pytest and i
 import ast
 import difflib
 import itertools
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,8 +22,7 @@ from mutmut.mutation.pragma_handling import IgnoredCode
 
 from grader.starter import regions
 
-# What a region stands in, by its indentation: a function, or methods of a class, of which it may begin further ones.
-HEADS = {4: "def region():\n", 8: "class Region:\n    def region():\n"}
+HEAD, INDENT = "def region():\n", "    "
 # Operators that have to be told what to put in; without that they put in nothing.
 WITH_ARGUMENTS = ("VariableInserter", "VariableReplacer")
 
@@ -83,20 +83,22 @@ def mutants_of(file: str, text: str) -> list[Mutant]:
     for region in regions(text):
         own = lines[region.lines.start : region.lines.stop]
         before, after = lines[: region.lines.start], lines[region.lines.stop :]
-        head = HEADS[len(after[0]) - len(after[0].lstrip())]
-        for mutated in _mutated(head, "".join(own)):
-            made.append(Mutant(file, region.title, text, "".join([*before, mutated, *after])))
+        indent = after[0][: -len(after[0].lstrip())]
+        for mutated in _mutated(textwrap.dedent("".join(own))):
+            whole = "".join([*before, textwrap.indent(mutated, indent), *after])
+            made.append(Mutant(file, region.title, text, whole))
     return made
 
 
-def _mutated(head: str, code: str) -> Iterator[str]:
+def _mutated(code: str) -> Iterator[str]:
     """Each mutant of some statements once; both tools see them in a function of their own, and nothing around it."""
-    seen = {ast.dump(ast.parse(head + code))}
-    for mutated in (*_by_mutmut(head + code), *_by_cosmic_ray(head + code)):
+    function = HEAD + textwrap.indent(code, INDENT)
+    seen = {ast.dump(ast.parse(function))}
+    for mutated in (*_by_mutmut(function), *_by_cosmic_ray(function)):
         program = _program(mutated)
         if program is not None and program not in seen:
             seen.add(program)
-            yield mutated.removeprefix(head)
+            yield textwrap.dedent(mutated.removeprefix(HEAD))
 
 
 def _program(text: str) -> str | None:

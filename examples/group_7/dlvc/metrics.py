@@ -31,13 +31,13 @@ class SegMetrics(PerformanceMeasure):
     class's IoU is TP / (TP + FP + FN), counted in pixels over all batches together.
 
     Raises:
-        ValueError: there is no class.
+        ValueError: there is no class, or more than there are labels beside 255.
     """
 
     def __init__(self, classes: Sequence[object] | int):
         self.classes = range(classes) if isinstance(classes, int) else classes
-        if len(self.classes) == 0:
-            raise ValueError("classes: expected at least one class, found none")
+        if not 1 <= len(self.classes) <= IGNORED_LABEL:
+            raise ValueError(f"classes: expected 1 to {IGNORED_LABEL}, found {len(self.classes)}")
         self.reset()
 
     def reset(self) -> None:
