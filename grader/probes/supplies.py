@@ -33,7 +33,7 @@ class Supplier:
         fetch = torch.hub.load_state_dict_from_url
         WeightsEnum.get_state_dict = lambda weights, *_a, **_k: self._serve(weights)
         for module in list(sys.modules.values()):
-            if getattr(module, "load_state_dict_from_url", None) is fetch:
+            if getattr(module, "__dict__", {}).get("load_state_dict_from_url") is fetch:
                 module.load_state_dict_from_url = self._serve_url  # type: ignore[attr-defined]
         torch.hub.download_url_to_file = lambda url, *_a, **_k: self._refuse(url)
         sys.addaudithook(self._hear)

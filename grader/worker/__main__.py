@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import grader.probes
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps
 from grader.worker.cleaning import remove
+from grader.worker.compiler import postpone_compiler
 from grader.worker.confine import (
     apply_limits,
     become_subreaper,
@@ -64,6 +65,7 @@ def prepare(settings: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(settings["threads"])
+    postpone_compiler()
     probes = [f"grader.probes.{module.name}" for module in pkgutil.iter_modules(grader.probes.__path__)]
     for name in (*probes, *settings["preload"]):
         importlib.import_module(name)
