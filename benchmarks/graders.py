@@ -1,8 +1,9 @@
-"""A whole grading beside the same checks without isolation, and beside otter-grader; and several submissions in a run.
+"""A whole grading under each isolation, beside the same checks without any and otter-grader; and several in a run.
 
 `in one process` is `benchmarks/in_process.py`: pytest, the submission and the solution in one process, nothing held in.
 `otter-grader` runs the same checks in the same way from its own tests, one of its test cases for each check; it is
-measured if it is installed. All are whole commands and take turns. Their verdicts have to agree, or the run ends.
+measured if it is installed. All are whole commands and take turns, without trainings and throughput. Their
+verdicts have to agree, or the run ends; exit code 1 tells that the grader takes longer than the bounds allow.
 
 python benchmarks/graders.py
 """
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,12 +26,15 @@ from rich.console import Console
 from rich.table import Table
 from rounds import Spread, keep, machine, ratios, take_turns
 
-from grader.records import Status
+from grader.records import Isolation, Status
 from grader.reports import load_gradesheet
 from grader.rubric import load_rubric
+from grader.sandbox.tiers import why_unavailable
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS, PLAIN, OTTER = "python -m grader", "in one process", "otter-grader"
+PLAIN, OTTER = "in one process", "otter-grader"
+# The most that a grading may take: as a multiple of the checks in one process, and of itself without isolation.
+OF_PLAIN, OF_BARE = 1.3, 1.1
 CHECKS = load_rubric().running("in turn", "beside").checks
 Verdicts = dict[str, bool]
 
@@ -67,13 +72,13 @@ class Grader:
             (tests / f"{name}.py").write_text(text, encoding="utf-8")
         (folder / "submission.py").write_text("import torch\n", encoding="utf-8")
 
-    def ours(self, copies: int = 1) -> Verdicts:
+    def ours(self, isolation: Isolation, copies: int = 1) -> Verdicts:
         """The command that a tutor runs, on so many submissions of other names."""
         output = self._folder / "results"
         shutil.rmtree(output, ignore_errors=True)
         sources = [self._source, *(self._copy(number) for number in range(1, copies))]
         command = [sys.executable, "-m", "grader", *map(str, sources), "--no-training", "--seed", "1"]
-        _execute([*command, "--output", str(output)], (0, 1))
+        _execute([*command, "--isolation", isolation.value, "--output", str(output)], (0, 1))
         sheet = load_gradesheet(output / self._source.name / "gradesheet.json")
         return {item.check: item.outcome.status is Status.PASSED for item in sheet.items}
 
@@ -116,10 +121,17 @@ def _verdicts_in_this_process(source: str) -> Verdicts:
     return {name: outcome.status is Status.PASSED for name, outcome in outcomes.items()}
 
 
-def _timed(grader: Grader, submissions: int) -> float:
+def _timed(grader: Grader, isolation: Isolation, submissions: int) -> float:
     began = time.perf_counter()
-    grader.ours(submissions)
+    grader.ours(isolation, submissions)
     return time.perf_counter() - began
+
+
+def too_slow(seconds: dict[str, list[float]], usual: str) -> list[str]:
+    """Say which bound the grader does not keep."""
+    bounds = {PLAIN: OF_PLAIN, Isolation.NONE.value: OF_BARE}
+    found = {name: 1 / ratios(seconds, usual, name).median for name in bounds}
+    return [f"{x:.2f} times as long as {name}, over {bounds[name]}" for name, x in found.items() if x > bounds[name]]
 
 
 def main(
@@ -138,21 +150,24 @@ def main(
         save: Keep the figures in `measured/graders.json`.
     """
     host = machine("wall", *([OTTER] if find_spec("otter") else []))
+    tiers = [tier for tier in Isolation if tier is Isolation.NONE or why_unavailable(tier) is None]
+    usual = tiers[0]
     with tempfile.TemporaryDirectory() as folder:
         grader = Grader(source, Path(folder))
-        ways: dict[str, Callable[[], Verdicts]] = {OURS: grader.ours, PLAIN: grader.plain}
+        ways: dict[str, Callable[[], Verdicts]] = {tier.value: partial(grader.ours, tier) for tier in tiers}
+        ways[PLAIN] = grader.plain
         if find_spec("otter"):
             ways[OTTER] = grader.otter
         verdicts = {name: way() for name, way in ways.items()}
-        if any(found != verdicts[OURS] for found in verdicts.values()):
+        if any(found != verdicts[usual.value] for found in verdicts.values()):
             sys.exit(f"The verdicts differ: {verdicts}")
         seconds = take_turns(ways, rounds, "wall", source.name)
         rows = [
-            {"way": name, "seconds": Spread.of(seconds[name]), "times ours": ratios(seconds, OURS, name)}
+            {"way": name, "seconds": Spread.of(seconds[name]), "times ours": ratios(seconds, usual.value, name)}
             for name in ways
         ]
-        batches = {count: _timed(grader, count) for count in many}
-    table = Table("grading", "s", "times ours", title=source.name)
+        batches = {count: _timed(grader, usual, count) for count in many}
+    table = Table("grading", "s", f"times {usual.value}", title=source.name)
     for row in rows:
         table.add_row(row["way"], row["seconds"].text(1), row["times ours"].text(2))
     several = Table("submissions in a run", "s", "s each", "s a check")
@@ -160,7 +175,10 @@ def main(
         several.add_row(str(count), f"{total:.1f}", f"{total / count:.1f}", f"{total / count / len(CHECKS):.2f}")
     Console().print(table, several, ", ".join(f"{name}: {value}" for name, value in host.items()))
     if save:
-        keep("graders", {"machine": host, "rounds": rounds, "rows": rows, "submissions": batches})
+        figures = {"rows": rows, "submissions": batches, "checks": len(CHECKS)}
+        keep("graders", {"machine": host, "rounds": rounds, "source": source.name, **figures})
+    if slow := too_slow(seconds, usual.value):
+        sys.exit(f"A grading takes {', and '.join(slow)}.")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 `plain decoder` is the solution with `SegFormerHead` in place of `FusedHead`. segmentation_models_pytorch is measured if
 it is installed; its MiT-B0 starts at a quarter of the image's height and width, ours and the other at a half, which is
 some four times the work. What a network makes of the machine is told by its arithmetic, of convolutions and of matrix
-products, per second, as a share of what one large matrix product reaches in the same rounds.
+products, per second, as a share of what one large matrix product reaches in the same rounds. The tables have as `speed`
+how many times as fast as transformers a network is, as `rate` that share, and as `MiB` the peak.
 
 python benchmarks/models.py
 """
@@ -185,6 +186,15 @@ def count(net: nn.Module, images: torch.Tensor) -> int:
     return counter.get_total_flops()
 
 
+def show(title: str, rows: list[dict[str, Any]]) -> None:
+    """Print a table of the networks in one mode and precision."""
+    table = Table("", "ms", "speed", "GFLOP", "rate", "MiB", title=title)
+    for row in rows:
+        figures = (f"{row['GFLOP']:.0f}", f"{row['share of the rate']:.0%}", f"{row['peak MiB']:.0f}")
+        table.add_row(row["network"], row["ms"].text(), row["times as fast as transformers"].text(2), *figures)
+    Console().print(table)
+
+
 def main(
     *,
     batch: int = 64,
@@ -217,12 +227,9 @@ def main(
     shape = (batch, 3, size, size)
     modes: tuple[Mode, ...] = ("inference", "training step")
     rows = [row for kind in precision for mode in modes for row in measure(mode, kind, shape, where, rounds, clock)]
-    table = Table("", "network", "ms", f"times as fast as {PEER}", "GFLOP", "of the product's rate", "peak MiB")
-    for row in rows:
-        figures = (f"{row['GFLOP']:.0f}", f"{row['share of the rate']:.0%}", f"{row['peak MiB']:.0f}")
-        speed = (row["ms"].text(), row["times as fast as transformers"].text(2))
-        table.add_row(f"{row['mode']}, {row['precision']}", row["network"], *speed, *figures)
-    Console().print(table, f"{shape}, " + ", ".join(f"{name}: {value}" for name, value in host.items()))
+    for mode, kind in dict.fromkeys((row["mode"], row["precision"]) for row in rows):
+        show(f"{mode}, {kind}", [row for row in rows if (row["mode"], row["precision"]) == (mode, kind)])
+    Console().print(f"{shape}, {where}, " + ", ".join(f"{name}: {value}" for name, value in host.items()))
     if save:
         keep(f"models_{where}", {"machine": host, "images": shape, "rounds": rounds, "rows": rows})
 
