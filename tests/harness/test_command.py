@@ -132,7 +132,7 @@ def slow_metric(folder: Path, condition: str) -> Path:
 
 def test_a_metric_that_needs_minutes_costs_only_its_own_points(tmp_path: Path) -> None:
     """A check that runs into a time limit fails with that reason; every other item is graded."""
-    source = slow_metric(tmp_path, "getattr(prediction, 'shape', ())[-1:] == (160,)")
+    source = slow_metric(tmp_path, "getattr(prediction, 'shape', ())[-1:] == (192,)")
     result = grader(source, "--no-training", "--output", tmp_path / "out", "--call-seconds", "4")
     assert result.returncode == 1, result.stderr
     sheet = only_gradesheet(tmp_path / "out")
@@ -144,7 +144,7 @@ def test_a_metric_that_needs_minutes_costs_only_its_own_points(tmp_path: Path) -
 
 def test_what_was_graded_before_an_interrupt_is_kept(tmp_path: Path) -> None:
     """Ctrl-C ends with code 130 and a gradesheet of the checks that had ended, the others unscored."""
-    source = slow_metric(tmp_path, "getattr(prediction, 'shape', ())[-1:] == (160,)")
+    source = slow_metric(tmp_path, "getattr(prediction, 'shape', ())[-1:] == (192,)")
     command = [sys.executable, "-m", "grader", str(source), "--output", str(tmp_path / "out"), "--call-seconds", "50"]
     command += ["--check-seconds", "50"]
     with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as process:
