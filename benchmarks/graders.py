@@ -8,7 +8,6 @@ verdicts have to agree, or the run ends; exit code 1 tells that the grader takes
 python benchmarks/graders.py
 """
 
-import functools
 import json
 import re
 import shutil
@@ -17,14 +16,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from cyclopts import run
 from rich.console import Console
 from rich.table import Table
-from rounds import Spread, keep, machine, ratios, take_turns
+from rounds import Spread, in_words, keep, machine, ratios, take_turns
 
 from grader.records import Isolation, Status
 from grader.reports import load_gradesheet
@@ -113,7 +112,7 @@ def outcome_in_this_process(source: str, check: str) -> bool:
     return _verdicts_in_this_process(source)[check]
 
 
-@functools.cache
+@cache
 def _verdicts_in_this_process(source: str) -> Verdicts:
     from in_process import run_in_process
 
@@ -173,7 +172,7 @@ def main(
     several = Table("submissions in a run", "s", "s each", "s a check")
     for count, total in batches.items():
         several.add_row(str(count), f"{total:.1f}", f"{total / count:.1f}", f"{total / count / len(CHECKS):.2f}")
-    Console().print(table, several, ", ".join(f"{name}: {value}" for name, value in host.items()))
+    Console().print(table, several, in_words(host))
     if save:
         figures = {"rows": rows, "submissions": batches, "checks": len(CHECKS)}
         keep("graders", {"machine": host, "rounds": rounds, "source": source.name, **figures})

@@ -12,7 +12,7 @@ import torch
 from cyclopts import run
 from rich.console import Console
 from rich.table import Table
-from rounds import Clock, Spread, keep, machine, ratios, take_turns
+from rounds import Clock, Spread, in_words, keep, machine, ratios, take_turns
 from torchmetrics.classification import MulticlassJaccardIndex
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -59,7 +59,7 @@ def main(*, rounds: int = 9, threads: int | None = None, clock: Clock = "wall", 
             layout = "channels last" if channels_last else "contiguous"
             rows.append({"scores": shape, "ignored": ignored, "layout": layout, "ms": row, "ratio": ratio})
             table.add_row(str(shape), f"{ignored:.0%}", layout, row[OURS].text(1), row[PEER].text(1), ratio.text(1))
-    Console().print(table, ", ".join(f"{name}: {value}" for name, value in host.items()))
+    Console().print(table, in_words(host))
     if save:
         keep("metric", {"machine": host, "rounds": rounds, "rows": rows})
 

@@ -22,13 +22,14 @@ import torch
 from cyclopts import run
 from rich.console import Console
 from rich.table import Table
-from rounds import Clock, Spread, keep, machine, ratios, take_turns
+from rounds import Clock, Spread, in_words, keep, machine, ratios, take_turns
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from reference.dlvc.models.segformer import SegFormer
 from reference.dlvc.models.segformer_head import SegFormerHead
+from tests.harness.peers import TransformersSegFormer
 
 CLASSES = 3
 # Of the square matrices whose product tells the machine's rate: large enough to keep it busy.
@@ -38,31 +39,6 @@ PACKAGES = PEER, SMP
 Mode = Literal["inference", "training step"]
 Device = Literal["cpu", "cuda"]
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
-
-
-class Peer(nn.Module):
-    """The SegFormer of transformers in our shape, with scores at the size of the images."""
-
-    def __init__(self) -> None:
-        from transformers import SegformerConfig, SegformerForSemanticSegmentation
-
-        super().__init__()
-        config = SegformerConfig(
-            depths=[2, 2, 2, 2],
-            hidden_sizes=[32, 64, 160, 256],
-            sr_ratios=[8, 4, 2, 1],
-            patch_sizes=[5, 3, 3, 3],
-            strides=[2, 2, 2, 2],
-            num_attention_heads=[1, 2, 5, 8],
-            mlp_ratios=[4, 4, 4, 4],
-            decoder_hidden_size=256,
-            num_labels=CLASSES,
-        )
-        self.net = SegformerForSemanticSegmentation(config)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return scores (b, classes, h, w) of images x (b, 3, h, w)."""
-        return nn.functional.interpolate(self.net(pixel_values=x).logits, x.shape[2:], mode="bilinear")
 
 
 def plain() -> nn.Module:
@@ -81,7 +57,7 @@ def from_smp() -> nn.Module:
 
 def networks() -> dict[str, Callable[[], nn.Module]]:
     """Those that are installed, by name."""
-    found = {OURS: lambda: SegFormer(CLASSES), "plain decoder": plain, PEER: Peer}
+    found = {OURS: lambda: SegFormer(CLASSES), "plain decoder": plain, PEER: lambda: TransformersSegFormer(CLASSES)}
     if find_spec(SMP):
         found[SMP] = from_smp
     return found
@@ -195,7 +171,7 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
     Console().print(table)
 
 
-def main(
+def main(  # noqa: PLR0913 - each is an option of the command
     *,
     batch: int = 64,
     size: int = 64,
@@ -203,6 +179,7 @@ def main(
     threads: int | None = None,
     clock: Clock = "wall",
     device: Device | None = None,
+    mode: tuple[Mode, ...] = ("inference", "training step"),
     precision: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16"),
     save: bool = False,
 ) -> None:
@@ -215,6 +192,7 @@ def main(
         threads: Of torch; its own choice if not given.
         clock: `cpu` where others use the machine, with one thread.
         device: A GPU where there is one, if not given.
+        mode: What the networks do.
         precision: bf16 is torch's autocast.
         save: Keep the figures in `measured/models_cpu.json`, or `models_cuda.json`.
     """
@@ -225,11 +203,10 @@ def main(
     if where == "cuda":
         host["processor"] = torch.cuda.get_device_name()
     shape = (batch, 3, size, size)
-    modes: tuple[Mode, ...] = ("inference", "training step")
-    rows = [row for kind in precision for mode in modes for row in measure(mode, kind, shape, where, rounds, clock)]
-    for mode, kind in dict.fromkeys((row["mode"], row["precision"]) for row in rows):
-        show(f"{mode}, {kind}", [row for row in rows if (row["mode"], row["precision"]) == (mode, kind)])
-    Console().print(f"{shape}, {where}, " + ", ".join(f"{name}: {value}" for name, value in host.items()))
+    rows = [row for kind in precision for what in mode for row in measure(what, kind, shape, where, rounds, clock)]
+    for what, kind in dict.fromkeys((row["mode"], row["precision"]) for row in rows):
+        show(f"{what}, {kind}", [row for row in rows if (row["mode"], row["precision"]) == (what, kind)])
+    Console().print(f"{shape}, {where}, {in_words(host)}")
     if save:
         keep(f"models_{where}", {"machine": host, "images": shape, "rounds": rounds, "rows": rows})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from rounds import MEASURED, Spread
+from rounds import MEASURED, Spread, in_words
 
 TEMPLATE = Path(__file__).with_name("page.md.jinja")
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "speed.md"
@@ -26,7 +26,7 @@ def text() -> str:
     options = {"trim_blocks": True, "lstrip_blocks": True}
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, **options)  # noqa: S701 - Markdown of our own
     environment.filters["spread"] = lambda values, digits=0: Spread(*values).text(digits)
-    environment.filters["host"] = lambda host: ", ".join(f"{name} {value}" for name, value in host.items())
+    environment.filters["host"] = in_words
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render({name: kept(name) for name in NAMES})
 

@@ -79,6 +79,11 @@ def machine(clock: Clock, *packages: str) -> dict[str, Any]:
     }
 
 
+def in_words(machine: dict[str, Any]) -> str:
+    """Say in a line what `machine` has found."""
+    return ", ".join(f"{name} {value}" for name, value in machine.items())
+
+
 def keep(name: str, data: dict[str, Any]) -> None:
     """Write the figures beside the benchmarks, for the README and for comparisons later on."""
     MEASURED.mkdir(exist_ok=True)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 from torch import Tensor, nn
-from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from reference.dlvc.models.segformer import SegFormer
+from tests.harness.peers import TransformersSegFormer
 from tests.harness.tensors import count, images, perturb
 
 CLASSES = 5
@@ -54,18 +54,7 @@ def parameters_in_pairs(ours: nn.Module, peer: nn.Module) -> Iterator[tuple[str,
 @pytest.fixture(scope="module")
 def twins() -> tuple[nn.Module, nn.Module]:
     """Our SegFormer, perturbed, and the peer's with the same weights; both in float64 and evaluation mode."""
-    config = SegformerConfig(
-        depths=[2, 2, 2, 2],
-        hidden_sizes=[32, 64, 160, 256],
-        sr_ratios=[8, 4, 2, 1],
-        patch_sizes=[5, 3, 3, 3],
-        strides=[2, 2, 2, 2],
-        num_attention_heads=[1, 2, 5, 8],
-        mlp_ratios=[4, 4, 4, 4],
-        decoder_hidden_size=256,
-        num_labels=CLASSES,
-    )
-    peer = SegformerForSemanticSegmentation(config).double().eval()
+    peer = TransformersSegFormer(CLASSES).double().eval()
     ours = perturb(SegFormer(CLASSES)).double().eval()
     with torch.no_grad():
         for _, parameter, others in parameters_in_pairs(ours, peer):
@@ -81,19 +70,13 @@ def twins() -> tuple[nn.Module, nn.Module]:
     return ours, peer
 
 
-def peer_logits(peer: nn.Module, x: Tensor) -> Tensor:
-    """Return the peer's logits at the size of the images, as ours are."""
-    logits = peer(pixel_values=x).logits
-    return nn.functional.interpolate(logits, size=x.shape[2:], mode="bilinear", align_corners=False)
-
-
 @pytest.mark.parametrize("size", [(64, 64), (32, 48), (80, 33), (47, 61)])
 def test_logits_equal_those_of_transformers(twins, size):
     """With the same strongly perturbed weights, the logits equal those of an independent SegFormer."""
     ours, peer = twins
     x = images(2, 3, *size, dtype=torch.float64)
     with torch.no_grad():
-        found, expected = ours(x), peer_logits(peer, x)
+        found, expected = ours(x), peer(x)
     assert expected.std() > 0.1
     # float64 leaves differences of 1e-12; 1e-6 leaves room for a peer that computes its softmax in float32.
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
@@ -103,7 +86,7 @@ def test_gradients_equal_those_of_transformers(twins):
     """The gradients of a loss of the logits equal those of an independent SegFormer, for every weight."""
     ours, peer = twins
     x = images(2, 3, 40, 32, dtype=torch.float64)
-    for model, logits in ((ours, ours(x)), (peer, peer_logits(peer, x))):
+    for model, logits in ((ours, ours(x)), (peer, peer(x))):
         model.zero_grad()
         logits.square().mean().backward()
     compared = 0
@@ -129,6 +112,6 @@ def test_float32_logits_are_close_to_float64(twins):
     single.load_state_dict(ours.state_dict())
     x = images(2, 3, 64, 64)
     with torch.no_grad():
-        expected = peer_logits(peer, x.double())
+        expected = peer(x.double())
         error = (single(x) - expected).abs().max()
     assert error < 1e-4 * expected.abs().max()
