@@ -10,6 +10,7 @@ first frame on the control socket carries the settings. Then the trusted side se
 When the control socket closes, the trusted side is gone: everything below the zygote is killed and it exits.
 """
 
+import gc
 import importlib
 import os
 import pkgutil
@@ -29,6 +30,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import grader.probes
+from grader.worker.alarms import originals
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps
 from grader.worker.cleaning import remove
 from grader.worker.compiler import postpone_compiler
@@ -61,7 +63,12 @@ def main() -> None:
 
 
 def prepare(settings: dict[str, Any]) -> dict[str, Any]:
-    """Import torch and what the submission will import anyway, and tell what was found."""
+    """Import torch and what the submission will import anyway, and tell what was found.
+
+    Nothing of it is ever garbage. Without the collector the imports take a sixth less, and what is frozen no child
+    looks through, nor copies the pages that looking writes to.
+    """
+    gc.disable()
     import torch
 
     torch.set_num_threads(settings["threads"])
@@ -69,6 +76,9 @@ def prepare(settings: dict[str, Any]) -> dict[str, Any]:
     probes = [f"grader.probes.{module.name}" for module in pkgutil.iter_modules(grader.probes.__path__)]
     for name in (*probes, *settings["preload"]):
         importlib.import_module(name)
+    originals()
+    gc.freeze()
+    gc.enable()
     return {
         "torch": torch.__version__,
         "python": platform.python_version(),

@@ -13,6 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -65,7 +66,7 @@ class Alarms:
         self._scratch = os.path.realpath(tempfile.gettempdir()) + os.sep
         self._found: dict[tuple[str, str], None] = {}
         self._inside = False
-        self._originals = dict(_snapshot())
+        self._originals = originals()
         sys.addaudithook(self._hear)
 
     def found(self) -> list[list[str]]:
@@ -177,8 +178,17 @@ def _code(value: Any) -> CodeType | None:
     return code if isinstance(code, CodeType) else None
 
 
-def _snapshot() -> Iterator[tuple[str, Original]]:
-    """The functions that must stay what they are, by name, where they stand."""
+@cache
+def originals() -> dict[str, Original]:
+    """The functions that must stay what they are, by name, as they are when this is asked for the first time.
+
+    The zygote asks, so that no check has to look for them anew.
+    """
+    return dict(_watched())
+
+
+def _watched() -> Iterator[tuple[str, Original]]:
+    """The functions that must stay what they are, where they stand."""
     for module_name, names in WATCHED.items():
         module = importlib.import_module(module_name)
         for name in names:
