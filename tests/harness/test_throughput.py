@@ -161,6 +161,27 @@ STOPPED_CLOCK = """
 import time
 time.time = time.perf_counter = time.monotonic = time.process_time = lambda: 0.0
 """
+LAZY = """
+_mean = SegMetrics.mIoU
+def _keep(self, *batch):
+    self.waiting = [*getattr(self, "waiting", ()), batch]
+def _count_and_mean(self):
+    while self.waiting:
+        _update(self, *self.waiting.pop())
+    return _mean(self)
+SegMetrics.update, SegMetrics.mIoU = _keep, _count_and_mean
+"""
+IN_A_THREAD = """
+import threading
+_mean = SegMetrics.mIoU
+def _start(self, *batch):
+    self.thread = threading.Thread(target=_update, args=(self, *batch))
+    self.thread.start()
+def _join_and_mean(self):
+    self.thread.join()
+    return _mean(self)
+SegMetrics.update, SegMetrics.mIoU = _start, _join_and_mean
+"""
 NO_NOISE = """
 import torch
 torch.randn = lambda *size, generator=None, **_: torch.zeros(*size)
@@ -219,8 +240,16 @@ def test_other_defaults_of_torch_are_no_mistake(bench: Bench, tmp_path: Path) ->
     assert "wrong" not in outcome.finding.message
 
 
-def test_a_stopped_clock_changes_nothing(bench: Bench, tmp_path: Path) -> None:
-    """The clock is not the submission's: with its own ones stopped, a loop over pixels takes as long as before."""
-    outcome = graded(bench, tmp_path, METRICS, STOPPED_CLOCK + LOOP, "metric")
+@pytest.mark.parametrize(
+    "trick",
+    [
+        pytest.param(STOPPED_CLOCK, id="its own clocks are stopped"),
+        pytest.param(LAZY, id="counted when the result is asked for"),
+        pytest.param(IN_A_THREAD, id="counted in a thread"),
+    ],
+)
+def test_a_trick_makes_nobody_faster(bench: Bench, tmp_path: Path, trick: str) -> None:
+    """The clock is not the submission's, and it runs until the result is there: a loop takes as long as before."""
+    outcome = graded(bench, tmp_path, METRICS, LOOP + trick, "metric")
     assert outcome.status is Status.FAILED
     assert outcome.score == 0
