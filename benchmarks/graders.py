@@ -3,7 +3,7 @@
 `in one process` is `benchmarks/in_process.py`: pytest, the submission and the solution in one process, nothing held in.
 `otter-grader` runs the same checks in the same way from its own tests, one of its test cases for each check; it is
 measured if it is installed. All are whole commands and take turns, without trainings and throughput. Their
-verdicts have to agree, or the run ends; exit code 1 tells that the grader takes longer than the bounds allow.
+verdicts have to agree. Exit code 1 tells that they do not, or that the grader takes longer than the bounds allow.
 
 python benchmarks/graders.py
 """

@@ -85,6 +85,6 @@ def in_words(machine: dict[str, Any]) -> str:
 
 
 def keep(name: str, data: dict[str, Any]) -> None:
-    """Write the figures beside the benchmarks, for the README and for comparisons later on."""
+    """Write the figures beside the benchmarks, for `docs/speed.md` and for comparisons later on."""
     MEASURED.mkdir(exist_ok=True)
     (MEASURED / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

@@ -62,7 +62,7 @@ def grade_command(
     *submissions: Path,
     output: OutputOption = Path("results"),
     seed: Annotated[
-        int | None, Parameter(help="Grade again exactly as before; drawn and recorded if not given.")
+        int | None, Parameter(help="Grade again with the same inputs; drawn and recorded if not given.")
     ] = None,
     isolation: IsolationOption = None,
     training: Annotated[bool, Parameter(help="Run the smoke trainings, a minute each, and time the code.")] = True,

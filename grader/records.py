@@ -252,7 +252,7 @@ class Environment(Record):
 
 
 class Timings(Record):
-    """Everything that differs between two runs with the same zip and seed."""
+    """What differs between two runs with the same zip and seed; so does what throughput checks tell."""
 
     graded_at: str = Field(description="ISO 8601, UTC.")
     total_seconds: float

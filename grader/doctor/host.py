@@ -18,7 +18,9 @@ from grader.records import Isolation
 from grader.sandbox import Limits
 from grader.sandbox.limits import MIB, usable_cores
 
-WORKERS = 3  # the reference's, and two of the submission's, whose checks run side by side on two cores
+# Two of the submission's, whose checks run side by side, and the reference's. Others start meanwhile, but none of them
+# is at its limits then: they import, or run what is ours.
+WORKERS = 3
 CORES = 2
 # From which version on Landlock covers what, and the kernel that brought it.
 LANDLOCK_GAINS = (
@@ -208,7 +210,7 @@ def _output(*command: str) -> str:
 
 
 def room_facts(limits: Limits) -> tuple[Fact, ...]:
-    """Cores, memory and disk, with a warning where there is less than {WORKERS} workers at their limits need."""
+    """Cores, memory and disk, with a warning where there is less than `WORKERS` at their limits need."""
     folder = tempfile.gettempdir()
     cores, memory, disk = usable_cores(), usable_memory_mib(), shutil.disk_usage(folder).free // MIB
     need_memory, need_disk = WORKERS * limits.memory_mib, 2 * WORKERS * limits.file_mib

@@ -329,7 +329,7 @@ PROMISES = (
     Promise("log", "grader's cap", "grader's cap", log_is_limited),
     Promise("open files", "RLIMIT_NOFILE", "RLIMIT_NOFILE", files_are_limited),
     Promise("size of a file", "RLIMIT_FSIZE", "RLIMIT_FSIZE", file_size_is_limited),
-    Promise("disk space", "tmpfs size", "nothing", disk_is_limited),
+    Promise("disk space", "tmpfs size", _WATCHDOG, disk_is_limited),
     Promise("processes", "RLIMIT_NPROC", "RLIMIT_NPROC", processes_are_limited),
     Promise("memory out of sight", _WATCHDOG, _WATCHDOG, hidden_memory_is_limited),
     Promise("memory", _WATCHDOG, _WATCHDOG, memory_is_limited),

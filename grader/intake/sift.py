@@ -1,7 +1,8 @@
 """What of a hand-in is left out, and why.
 
-Nothing that is left out is unpacked, so it may be as large, broken or hostile as it likes. Where a name alone
-cannot tell, code decides: a folder named like a data set but with Python files in it stays.
+Nothing that is left out is unpacked (of a small `.pth` file the head is read), so it may be as large, broken or hostile
+as it likes. Where a name alone cannot tell, code decides: a folder named like a data set but with Python files in it
+stays.
 """
 
 import re

@@ -11,7 +11,7 @@ the child and everything that it left behind, so a check can neither disturb the
 What holds a worker in, strongest tier first (`tiers.py`; the gradesheet records which one held):
 
 * bubblewrap: own mount, pid, network, ipc and uts namespaces; a read-only view of the system, the interpreter and the
-  submission; private /tmp and /dev; empty environment; no capabilities. Started as root, the worker runs as an
+  submission; private /tmp and /dev; an environment made anew; no capabilities. Started as root, the worker runs as an
   unprivileged user of its own, in root's user namespace, since RLIMIT_NPROC does not bind root.
 * Landlock: the same process tree, but the kernel refuses every file outside a short list of readable folders and the
   worker's own scratch folder, and signals to processes outside the check; a seccomp filter refuses new sockets.

@@ -13,7 +13,7 @@ Network = Literal["segformer", "fcn"]
 
 @dataclass(frozen=True)
 class Plan:
-    """One smoke training; its settings are the handout's but for the number of epochs and the size of batches.
+    """One smoke training; its settings are the handout's but for epochs, images, batches and validations.
 
     Args:
         name: of the network too.

@@ -1,7 +1,7 @@
 """The zygote: imports torch once, then forks a fresh child for each check.
 
-Started by `grader.sandbox` as `python -I .../grader/worker/__main__.py <control descriptor>`, inside the isolation. The
-first frame on the control socket carries the settings. Then the trusted side sends one byte at a time:
+Started by `grader.sandbox` as `python -s -P -B .../grader/worker/__main__.py <control descriptor>`, inside the
+isolation. The first frame on the control socket carries the settings. Then the trusted side sends one byte at a time:
 
     F  with two descriptors: fork a child that answers calls on the first and prints to the second
     E  the child's channel has ended: let it exit by itself, reap it and everything it left behind, tell how it ended

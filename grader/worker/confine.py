@@ -1,7 +1,7 @@
 """What a worker does to itself before any student code runs: limits, Landlock and seccomp where the kernel has them.
 
 Landlock rules and seccomp filters only ever add up, so a child cannot undo what was taken away. The `landlock` package
-covers the file system; the scopes and TCP (kernel 6.7 and 6.12) are not in it yet and extend its own structure here.
+covers the file system; TCP and the scopes (kernel 6.7 and 6.12) are not in it yet and extend its own structure here.
 """
 
 import ctypes
@@ -67,7 +67,7 @@ def become_subreaper() -> None:
 
 
 def die_with_parent() -> None:
-    """Be killed when the zygote dies."""
+    """Be killed when the parent dies."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
