@@ -66,7 +66,7 @@ class Alarms:
         self._scratch = os.path.realpath(tempfile.gettempdir()) + os.sep
         self._found: dict[tuple[str, str], None] = {}
         self._inside = False
-        self._originals = originals()
+        self._originals = dict(originals())
         sys.addaudithook(self._hear)
 
     def found(self) -> list[list[str]]:

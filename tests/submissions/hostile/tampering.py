@@ -41,6 +41,11 @@ PATCHING = (
     _patch("the_server", "grader.worker.serve.describe", "lambda *_: {}", imports="grader.worker.serve"),
     _patch("the_channel", "grader.worker.channel.Channel.close", "lambda self: None", imports="grader.worker.channel"),
     _patch(
+        "allclose_and_forgets_the_originals",
+        "torch.allclose",
+        imports="torch, grader.worker.alarms as alarms\nalarms.originals().clear()",
+    ),
+    _patch(
         "code_in_place",
         "grader.worker.serve.describe.__code__",
         "(lambda error, submission: {}).__code__",
