@@ -29,7 +29,6 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from reference.dlvc.models.segformer import SegFormer
 from reference.dlvc.models.segformer_head import SegFormerHead
-from tests.harness.peers import TransformersSegFormer
 
 CLASSES = 3
 # Of the square matrices whose product tells the machine's rate: large enough to keep it busy.
@@ -48,6 +47,13 @@ def plain() -> nn.Module:
     return net
 
 
+def from_transformers() -> nn.Module:
+    """The SegFormer of transformers, of our shape; imported here, since no other network's process needs it."""
+    from tests.harness.peers import TransformersSegFormer
+
+    return TransformersSegFormer(CLASSES)
+
+
 def from_smp() -> nn.Module:
     """The SegFormer of segmentation_models_pytorch, of another shape."""
     import segmentation_models_pytorch as smp
@@ -57,7 +63,7 @@ def from_smp() -> nn.Module:
 
 def networks() -> dict[str, Callable[[], nn.Module]]:
     """Those that are installed, by name."""
-    found = {OURS: lambda: SegFormer(CLASSES), "plain decoder": plain, PEER: lambda: TransformersSegFormer(CLASSES)}
+    found = {OURS: lambda: SegFormer(CLASSES), "plain decoder": plain, PEER: from_transformers}
     if find_spec(SMP):
         found[SMP] = from_smp
     return found
