@@ -1,11 +1,13 @@
 """Weights for who asks for some: requests are written down and served from seeded random numbers, never fetched."""
 
+import inspect
 import os
 import sys
 from typing import Any, NoReturn
 from urllib.error import URLError
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from grader.probes.recording import digests
 from grader.probes.weights import draw
@@ -81,11 +83,25 @@ def _shapes(weights: Any) -> dict[str, torch.Tensor]:
     from torchvision import models
 
     name = next(name for name in models.list_models() if models.get_model_weights(name) is type(weights))
-    options: dict[str, Any] = {"num_classes": len(weights.meta["categories"])}
-    if name.startswith(("fcn_", "deeplabv3_", "lraspp_", "fasterrcnn_", "maskrcnn_", "retinanet_")):
-        options["weights_backbone"] = None
-    if name.startswith(("fcn_", "deeplabv3_")):
-        options["aux_loss"] = True
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+    taken = inspect.signature(models.get_model_builder(name)).parameters
+    options: dict[str, Any] = {"weights_backbone": None, "aux_loss": True}
+    options = {option: value for option, value in options.items() if option in taken}
+    if "categories" in weights.meta:
+        options["num_classes"] = len(weights.meta["categories"])
+    with torch.device("meta"), Unfilled():
         state: dict[str, torch.Tensor] = models.get_model(name, weights=None, **options).state_dict()
     return state
+
+
+class Unfilled(TorchFunctionMode):
+    """Has no tensor filled: the meta device has nothing to fill, and torch would import its compiler to do it."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Give back what a function would have changed in place, and call any other."""
+        named = kwargs or {}
+        name = function.__name__
+        if name.endswith("_") and not name.endswith("__"):
+            return args[0] if args else named["tensor"]
+        return function(*args, **named)

@@ -47,7 +47,8 @@ def gradients(module: nn.Module, output: torch.Tensor, seed: int) -> dict[str, t
     source = torch.Generator().manual_seed(seed)
     if not output.requires_grad:
         raise WrongAnswer("no gradient can flow back through the output: was it detached, or computed in no_grad?")
-    torch.autograd.backward(output, torch.randn(output.shape, generator=source))
+    # A gradient handed over would be compared with the output by torch's compiler, which is a second's import.
+    torch.autograd.backward((output * torch.randn(output.shape, generator=source)).sum())
     return {
         name: torch.zeros_like(value) if value.grad is None else value.grad for name, value in module.named_parameters()
     }

@@ -37,6 +37,20 @@ def test_training_needs_no_compiler() -> None:
 
 
 @pytest.mark.parametrize(
+    "probe",
+    [
+        "from grader.probes.weights import gradients; gradients(layer, layer(torch.ones(3, 2)), 1)",
+        "from grader.probes.supplies import Supplier; Supplier(1).install(); "
+        "torchvision.models.resnet50(weights='DEFAULT')",
+    ],
+    ids=["gradients", "trained weights"],
+)
+def test_no_probe_needs_the_compiler(probe: str) -> None:
+    """Nor its symbols: a child of each check would import them anew."""
+    assert run(f"{probe}\nprint(postponed(), 'sympy' in sys.modules)") == "True False"
+
+
+@pytest.mark.parametrize(
     "use",
     [
         "assert torch.compile(layer, backend='eager')(torch.ones(1, 2)).shape == (1, 2)",
