@@ -48,6 +48,7 @@ PYTEST_OPTIONS = (
     ),
     *("-p", "pytest_benchmark.plugin"),
     *("-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "-p", "no:warnings"),
+    *("-p", "no:unraisableexception", "-p", "no:threadexception"),  # they only warn, and collect garbage for it
 )
 
 

@@ -1,8 +1,8 @@
 """The limits of a whole process tree, which no resource limit covers: its memory, its processes and its disk space.
 
-A thread of the trusted process looks at the tree ten times a second. The number of processes has a resource limit of
-its own, but the kernel does not apply it to root. Under bubblewrap the scratch folder is a file system with a size, and
-the folder that is watched here stays empty.
+A thread of the trusted process looks at the tree ten times a second while there is something to watch. The number of
+processes has a resource limit of its own, but the kernel does not apply it to root. Under bubblewrap the scratch folder
+is a file system with a size, and the folder that is watched here stays empty.
 """
 
 import os
@@ -22,7 +22,8 @@ class Watchdog:
     """Watch the tree below a process and kill all of it when it is over a limit.
 
     `exceeded` is None, or the kind of limit and a sentence that names the limit and what was reached; `fault` is None,
-    or what went wrong in the watchdog itself. In either case the tree is dead: nothing runs unwatched.
+    or what went wrong in the watchdog itself. In either case the tree is dead: nothing runs unwatched. It sleeps until
+    `wake`, so that what only waits for its turn costs nothing.
 
     Args:
         root: the process whose descendants are watched.
@@ -36,18 +37,28 @@ class Watchdog:
         self._root = root
         self._limits = limits
         self._scratch = scratch
+        self._awake = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name=f"limits of {root}", daemon=True)
         self._thread.start()
 
+    def wake(self) -> None:
+        """Watch from now on."""
+        self._awake.set()
+
+    def sleep(self) -> None:
+        """Stop watching, after one last look at the most, until `wake`."""
+        self._awake.clear()
+
     def stop(self) -> None:
-        """Stop watching."""
+        """Stop watching for good."""
         self._stopped.set()
+        self._awake.set()
         self._thread.join()
 
     def _watch(self) -> None:
         try:
-            while self.exceeded is None and not self._stopped.wait(INTERVAL_SECONDS):
+            while self.exceeded is None and self._awake.wait() and not self._stopped.wait(INTERVAL_SECONDS):
                 self.exceeded = self._look()
         except Exception as error:  # noqa: BLE001 - told by whoever finds the tree dead
             self.fault = error

@@ -291,6 +291,8 @@ class Worker:
                 channel.close()
                 raise
         self._child_running = True
+        if self._watchdog is not None:
+            self._watchdog.wake()
         return channel, kept
 
     def _keep_end_of(self, kept: bytearray) -> Any:
@@ -314,6 +316,8 @@ class Worker:
             self._control_socket.setblocking(False)
             answer = self._control.receive(time.monotonic() + REAP_SECONDS)
             self._last_status = answer["status"]
+            if self._watchdog is not None:
+                self._watchdog.sleep()
         except (OSError, ChannelClosed, ProtocolError, FrameTimeout, KeyError, TypeError):
             self._last_status = None
             self.stop()

@@ -43,6 +43,8 @@ from grader.worker.confine import (
     restrict_signals,
 )
 
+# What children confine themselves with, where the host has it.
+CONFINING = ("landlock", "pyseccomp")
 SETTLE_SECONDS = 1.0
 SWEEP_SECONDS = 2.0
 
@@ -73,6 +75,9 @@ def prepare(settings: dict[str, Any]) -> dict[str, Any]:
 
     torch.set_num_threads(settings["threads"])
     postpone_compiler()
+    for name in CONFINING:
+        with suppress(ImportError, OSError, AttributeError):
+            importlib.import_module(name)
     probes = [f"grader.probes.{module.name}" for module in pkgutil.iter_modules(grader.probes.__path__)]
     for name in (*probes, *settings["preload"]):
         importlib.import_module(name)
