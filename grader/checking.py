@@ -187,6 +187,7 @@ class Subject:
         self._session: Session | None = None
         self.limits = worker.limits
         self.calls: list[Call] = []
+        self._taken_log = ""
         self.remark: str | None = None
 
     def allow(self, seconds: float) -> None:
@@ -266,7 +267,12 @@ class Subject:
     @property
     def log(self) -> str:
         """What the code printed in this check so far."""
-        return self._session.log if self._session is not None else ""
+        return self._taken_log + (self._session.log if self._session is not None else "")
+
+    def take_over(self, calls: Iterable[Call], log: str) -> None:
+        """Take in what was asked and answered, and printed, in another check's process, once."""
+        self.calls += [call for call in calls if not any(call is known for known in self.calls)]
+        self._taken_log = log
 
     @property
     def has_gpu(self) -> bool:

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from grader.checking import Call, CheckFailed, NotScored, Subject, as_check_failed, fail, share_used
+from grader.checking import CheckFailed, NotScored, Subject, as_check_failed, fail, share_used
 from grader.records import Finding
 from grader.sandbox import Limits, WorkerLost
 from grader.scripts.data import PET_ROOT, STREET_ROOT
 from grader.scripts.record import Checkpoint, Optimizer, Run, Step
+from grader.sharing import Shared
 from grader.tolerances import tolerance
 
 NEWER = "asked for by a newer handout"
@@ -133,8 +134,7 @@ class Runs:
     """What has been run so far, by name; an ending without a record is kept as the exception that told it."""
 
     def __init__(self) -> None:
-        self._made: dict[str, Made | BaseException] = {}
-        self._calls: dict[str, list[Call]] = {}
+        self._made = Shared[Made]()
 
     def settings(self, name: str, student: Subject, command: Callable[[], Command]) -> Made:
         """The same, or the first step of the script without arguments where it does not know ours."""
@@ -147,8 +147,7 @@ class Runs:
 
     def known(self, name: str) -> Made | None:
         """The run of this name if it has been made and left a record."""
-        made = self._made.get(name)
-        return made if isinstance(made, Made) else None
+        return self._made.known(name)
 
     def get(self, name: str, student: Subject, command: Callable[[], Command]) -> Made:
         """The run of this name, made by this check's `student` if no check has asked before.
@@ -158,22 +157,13 @@ class Runs:
             NotScored: it needs a GPU, or lacks an option that only newer handouts ask for.
             WorkerLost: its process died or went over a limit; whoever asks later gets a `NotScored`.
         """
-        if name not in self._made:
-            before = len(student.calls)
-            try:
-                self._made[name] = make(student, command())
-            except (CheckFailed, NotScored, WorkerLost) as ending:
-                self._made[name] = ending
-                raise
-            finally:
-                self._calls[name] = student.calls[before:]
-        student.calls += [call for call in self._calls[name] if not any(call is known for known in student.calls)]
-        made = self._made[name]
-        if isinstance(made, WorkerLost):
-            raise NotScored(f"Cannot be judged: an earlier check has lost this run. {made.message}")
-        if isinstance(made, BaseException):
-            raise made.with_traceback(None)
-        return made
+        again = name in self._made
+        try:
+            return self._made.get(name, student, lambda: make(student, command()))
+        except WorkerLost as lost:
+            if again:
+                raise NotScored(f"Cannot be judged: an earlier check has lost this run. {lost.message}") from None
+            raise
 
 
 def make(student: Subject, command: Command) -> Made:

@@ -5,13 +5,15 @@ the checks read these notes. How a trainer is written makes no difference to the
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from grader.checking import NotScored, Subject, expect_close, fail, fail_by_difference, nearest
+from grader.sharing import Shared
 from grader.tape import (
     RETURNED,
     WORDS,
@@ -58,18 +60,45 @@ def case(rng: np.random.Generator, train: int = TRAIN, val: int = VAL, **options
     return {"masks": drawn, **base, **options}
 
 
-def test_training_mode(student: Subject, rng: np.random.Generator) -> None:
+class Watched(NamedTuple):
+    """A training, and the masks that it got."""
+
+    masks: Masks
+    run: dict[str, Any]
+
+
+Watch = Callable[[], Watched]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Shared[Watched]:
+    """What several checks of this grading watch."""
+    return Shared()
+
+
+@pytest.fixture
+def watched(student: Subject, shared: Shared[Watched], rng: np.random.Generator) -> Watch:
+    """The training of a `case` without options: one is enough for all rules that show in any training."""
+
+    def train() -> Watched:
+        arguments = case(rng)
+        return Watched(arguments["masks"], student.trainer_run(**arguments))
+
+    return lambda: shared.get("training", student, train)
+
+
+def test_training_mode(watched: Watch) -> None:
     """Every training batch passes the network in training mode, also after a validation."""
-    for phase in phases(student.trainer_run(**case(rng)), "train"):
+    for phase in phases(watched().run, "train"):
         if not all(forward["training"] for forward in phase.all("forward")):
             message = f"The network trains in evaluation mode {'after a validation' if phase.epoch else 'at once'}."
             found = "evaluation mode: batch norm and dropout do not do what they do in training"
             fail(message, expected="training mode for every batch", found=found, where=phase.name)
 
 
-def test_steps(student: Subject, rng: np.random.Generator) -> None:
+def test_steps(watched: Watch) -> None:
     """The optimizer takes one step for each training batch, after its forward pass, and none in validation."""
-    for phase in phases(student.trainer_run(**case(rng))):
+    for phase in phases(watched().run):
         order = [event["what"] for event in phase.events if event["what"] in ("forward", "step")]
         batches, steps = order.count("forward"), order.count("step")
         if phase.kind == "val" and steps:
@@ -85,10 +114,10 @@ def test_steps(student: Subject, rng: np.random.Generator) -> None:
             )
 
 
-def test_fresh_gradients(student: Subject, rng: np.random.Generator) -> None:
+def test_fresh_gradients(watched: Watch) -> None:
     """At each step of the optimizer the gradients are those of its own batch alone."""
     steps = 0
-    for phase in phases(student.trainer_run(**case(rng)), "train"):
+    for phase in phases(watched().run, "train"):
         batch: set[int] = set()
         for event in phase.events:
             if event["what"] == "forward":
@@ -111,27 +140,27 @@ def expect_gradients(batch: set[int], found: set[int], where: str) -> None:
         fail(message, expected=expected, found=f"none of samples {listed(missing)}", where=where)
 
 
-def test_validation_mode(student: Subject, rng: np.random.Generator) -> None:
+def test_validation_mode(watched: Watch) -> None:
     """Every validation batch passes the network in evaluation mode."""
-    for phase in phases(student.trainer_run(**case(rng)), "val"):
+    for phase in phases(watched().run, "val"):
         if any(forward["training"] for forward in phase.all("forward")):
             found = "training mode: dropout is active, and batch norm learns from validation images"
             message = "Validation runs in training mode."
             fail(message, expected="evaluation mode for every batch", found=found, where=phase.name)
 
 
-def test_validation_gradients(student: Subject, rng: np.random.Generator) -> None:
+def test_validation_gradients(watched: Watch) -> None:
     """In validation no graph for gradients is built."""
-    for phase in phases(student.trainer_run(**case(rng)), "val"):
+    for phase in phases(watched().run, "val"):
         if any(forward["gradients"] for forward in phase.all("forward")):
             found = "scores with requires_grad=True: a graph is built and kept in memory"
             message = "Validation computes with gradients."
             fail(message, expected="scores that need no gradient", found=found, where=phase.name)
 
 
-def test_training_data(student: Subject, rng: np.random.Generator) -> None:
+def test_training_data(watched: Watch) -> None:
     """In each epoch every training sample passes the network once, in batches of `batch_size`."""
-    for phase in phases(student.trainer_run(**case(rng)), "train"):
+    for phase in phases(watched().run, "train"):
         expect_samples(phase, range(TRAIN))
         sizes = [len(forward["samples"]) for forward in phase.all("forward")]
         if sorted(sizes) != [2, 4, 4]:
@@ -139,15 +168,15 @@ def test_training_data(student: Subject, rng: np.random.Generator) -> None:
             fail(message, expected="4, 4, 2 images of 10 with batch_size=4", found=listed(sizes), where=phase.name)
 
 
-def test_validation_data(student: Subject, rng: np.random.Generator) -> None:
+def test_validation_data(watched: Watch) -> None:
     """Every validation sample is validated on once, and nothing else."""
-    for phase in phases(student.trainer_run(**case(rng)), "val"):
+    for phase in phases(watched().run, "val"):
         expect_samples(phase, range(TRAIN, TRAIN + VAL))
 
 
-def test_loss(student: Subject, rng: np.random.Generator) -> None:
+def test_loss(watched: Watch) -> None:
     """The loss of an epoch is the mean over its samples, or over its batches, in training and in validation."""
-    for phase in phases(student.trainer_run(**case(rng))):
+    for phase in phases(watched().run):
         if not phase.all("loss"):
             fail(f"In {WORDS[phase.kind]} no loss is computed.", expected="loss_fn of each batch", where=phase.name)
         losses = np.array([loss["value"] for loss in phase.all("loss")])
@@ -159,9 +188,9 @@ def test_loss(student: Subject, rng: np.random.Generator) -> None:
             fail_by_difference(loss, expected, RETURNED, message, where=phase.name, example=example)
 
 
-def test_metric_reset(student: Subject, rng: np.random.Generator) -> None:
+def test_metric_reset(watched: Watch) -> None:
     """Both metrics are reset between two of their epochs, and not within one."""
-    run = student.trainer_run(**case(rng))
+    run = watched().run
     of_phase = [phase["kind"] for phase in run["phases"]]
     if not any(event["what"] == "reset" for event in run["events"]):
         fail("No metric is ever reset.", expected="a reset before the first batch of each epoch", found="none")
@@ -186,11 +215,11 @@ def test_metric_reset(student: Subject, rng: np.random.Generator) -> None:
                     )
 
 
-def test_metric_updates(student: Subject, rng: np.random.Generator) -> None:
+def test_metric_updates(watched: Watch) -> None:
     """Each metric gets the scores and labels of every batch of its own epochs, and of no other."""
-    arguments = case(rng)
-    known = {fingerprint(mask): sample for sample, mask in enumerate(np.concatenate([*arguments["masks"].values()]))}
-    for phase in phases(student.trainer_run(**arguments)):
+    drawn, run = watched()
+    known = {fingerprint(mask): sample for sample, mask in enumerate(np.concatenate([*drawn.values()]))}
+    for phase in phases(run):
         other = "val" if phase.kind == "train" else "train"
         if phase.all("update", metric=other):
             fail(
@@ -211,9 +240,9 @@ def test_metric_updates(student: Subject, rng: np.random.Generator) -> None:
         expect_predictions(phase, dict(given))
 
 
-def test_miou(student: Subject, rng: np.random.Generator) -> None:
+def test_miou(watched: Watch) -> None:
     """The mIoU that an epoch returns is that of its metric after the last batch."""
-    for phase in phases(student.trainer_run(**case(rng))):
+    for phase in phases(watched().run):
         miou, expected = returned(phase)[1], phase.notes["metric"]
         if expected is None:
             fail(f"{phase.kind}_metric is never updated.", expected="an update for each batch", where=phase.name)
@@ -294,9 +323,9 @@ def test_street_labels(student: Subject, rng: np.random.Generator) -> None:
             fail(message, expected=describe(mask), found=describe(labels), where=phase.name)
 
 
-def test_scheduler(student: Subject, rng: np.random.Generator) -> None:
+def test_scheduler(watched: Watch) -> None:
     """The scheduler takes one step from each epoch to the next, and none within one."""
-    run = student.trainer_run(**case(rng))
+    run = watched().run
     epochs = len(phases(run, "train"))
     trained: list[int] = []
     within, between = 0, Counter[int]()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -236,11 +237,6 @@ def test_run_is_made_once():
     tried = []
 
     class Lost(Subject):
-        def __init__(self):
-            self.calls = []
-
-        limits = Limits()
-
         def allow(self, _seconds):
             tried.append(self)
             raise WorkerLost("time", "No answer.")
@@ -248,7 +244,7 @@ def test_run_is_made_once():
     runs = Runs()
     for ending in (WorkerLost, NotScored):
         with pytest.raises(ending, match="No answer"):
-            runs.get("a", Lost(), lambda: Command("train.py", ()))
+            runs.get("a", Lost(SimpleNamespace(limits=Limits()), seed=0), lambda: Command("train.py", ()))
     assert len(tried) == 1
     assert runs.known("a") is None
 
