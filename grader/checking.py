@@ -178,11 +178,13 @@ class Subject:
     Args:
         worker: where the code runs.
         seed: seeds torch before each call.
+        spare: it is the code in the worker's spare folder.
     """
 
-    def __init__(self, worker: Worker, seed: int) -> None:
+    def __init__(self, worker: Worker, seed: int, *, spare: bool = False) -> None:
         self._worker = worker
         self._seed = seed
+        self._spare = spare
         self._stack = ExitStack()
         self._session: Session | None = None
         self.limits = worker.limits
@@ -246,7 +248,7 @@ class Subject:
 
     def _call(self, probe: str, arguments: dict[str, Any]) -> Any:
         if self._session is None:
-            self._session = self._stack.enter_context(self._worker.session(self._seed, self.limits))
+            self._session = self._stack.enter_context(self._worker.session(self._seed, self.limits, spare=self._spare))
         answer = self._session.call(probe, arguments)
         try:
             return FORMS[probe].read(answer, arguments)

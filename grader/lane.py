@@ -46,13 +46,14 @@ class Lane:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._students: dict[Path, Worker] = {}
-        self.reference = self._worker("reference", setting.room / "reference", setting.limits.for_reference())
+        reference, mistake = setting.room / "reference", setting.room / "mistake"
+        self.reference = self._worker("reference", reference, setting.limits.for_reference(), spare=mistake)
         self.answers: dict[bytes, Any] = {}
 
-    def _worker(self, name: str, tree: Path, limits: Limits) -> Worker:
+    def _worker(self, name: str, tree: Path, limits: Limits, spare: Path | None = None) -> Worker:
         imported = modules_imported(tree)
         heavy = (*(module for module in HEAVY_PACKAGES if module.partition(".")[0] in imported), "pypdf")
-        return Worker(name, tree, self._setting.isolation, limits, preload=heavy, room=self._setting.room)
+        return Worker(name, tree, self._setting.isolation, limits, preload=heavy, room=self._setting.room, spare=spare)
 
     def admit(self, tree: Path) -> Worker:
         """Start a worker for a submission, without waiting for it."""

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -107,7 +107,7 @@ class Desk:
         self._beside = stack.enter_context(closing(Beside(setting))) if self._second else None
         take_in(REFERENCE, self._room / "reference")
         self._lane = stack.enter_context(closing(Lane(setting)))
-        self._recogniser = stack.enter_context(Recogniser(self._lane.reference, self._lane.answers))
+        self._recogniser = Recogniser(self._lane.reference, self._lane.answers)
 
     def admit(self, source: Path) -> Admitted:
         """Take a submission in and start its workers, which import torch while others do their work.
@@ -171,9 +171,6 @@ class Desk:
         def tell(outcome: Outcome) -> None:
             done.add(outcome.check)
             self._watcher.outcome(outcome, len(done), len(self._rubric.checks))
-            if outcome.status is Status.FAILED and not outcome.not_started:
-                with suppress(OSError):  # told where it is needed
-                    self._recogniser.prepare()
 
         def tell_and_hear(outcome: Outcome) -> None:
             tell(outcome)

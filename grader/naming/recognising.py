@@ -6,8 +6,7 @@ from contextlib import closing
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from grader.checking import Call, Subject, TrustedSubject
 from grader.naming.mistakes import FOLDER, Mistake, apply_patch, load_mistakes
@@ -43,7 +42,7 @@ class Recogniser:
     """Finds the known mistake that gives a submission's very output.
 
     Args:
-        reference: where the solution runs; the mistakes run in a worker like it, beside its tree.
+        reference: where the solution runs; its spare folder is for the solution with a mistake.
         answers: what the solution has answered so far.
         folder: where the patches are, and the list of them.
     """
@@ -52,27 +51,18 @@ class Recogniser:
         self._folder = folder
         self._reference = reference
         self._answers = answers
-        self._tree = reference.tree.with_name("mistake")
-        self._worker = reference.sibling("mistakes", self._tree)
 
     @cached_property
     def _mistakes(self) -> list[Mistake]:
         """Those with a patch: what is missing from a hand-in is told anyway."""
         return [mistake for mistake in load_mistakes(self._folder) if self._patch(mistake).exists()]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._worker.stop()
-
-    def prepare(self) -> None:
-        """Start the worker, unless it has been, without waiting for it: a failure may want a name later."""
-        if not self._tree.exists():
-            shutil.copytree(self._reference.tree, self._tree)
-            self._worker.start()
+    @cached_property
+    def _tree(self) -> Path:
+        """The spare folder, with a copy of the solution in it."""
+        assert self._reference.spare is not None
+        shutil.copytree(self._reference.tree, self._reference.spare, dirs_exist_ok=True)
+        return self._reference.spare
 
     def names(self, outcomes: Mapping[str, Outcome], calls: Mapping[str, Sequence[Call]]) -> dict[str, Mistake]:
         """Find the mistakes behind failed checks.
@@ -120,7 +110,6 @@ class Recogniser:
         checks = said.keys() & set(mistake.fails)
         if not checks:
             return 0.0
-        self.prepare()
         changed = apply_patch(self._patch(mistake), self._tree)
         try:
             return self._least(said[check] for check in checks)
@@ -139,7 +128,7 @@ class Recogniser:
 
     def _share_of_check(self, told: Sequence[Told]) -> float:
         likeness = Likeness()
-        mistaken = _asked(partial(Subject, self._worker), Subject.attempt, [one.call for one in told])
+        mistaken = _asked(partial(Subject, self._reference, spare=True), Subject.attempt, [one.call for one in told])
         for one, wrong in zip(told, mistaken, strict=True):
             if not likeness.add(one.theirs, fields(wrong), one.right):
                 return 0.0

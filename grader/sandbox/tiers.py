@@ -20,6 +20,7 @@ from grader.sandbox.limits import MIB, Limits
 
 HARNESS = Path(__file__).resolve().parents[2]
 WORKER_FILES = ("grader/__init__.py", "grader/worker", "grader/probes")
+TREES = ("/submission", "/spare")
 WORKER_MAIN = "grader/worker/__main__.py"
 FIRST_WORKER_UID = 1_000_000_000
 # Root's interpreter often lives below a folder that is closed to others. Without a mount namespace the worker's user
@@ -69,7 +70,7 @@ class Plan:
 
     Args:
         argv: the command, up to the control descriptor's number, which is appended.
-        submission: where the worker finds the clean tree.
+        trees: where the worker finds the folders that it may import from.
         scratch: where it may write.
         wipe: folders to be emptied after each check.
         landlock: arguments of `restrict_files`, None where bubblewrap does that work.
@@ -78,7 +79,7 @@ class Plan:
     """
 
     argv: tuple[str, ...]
-    submission: str
+    trees: tuple[str, ...]
     scratch: str
     wipe: tuple[str, ...]
     landlock: dict[str, list[str]] | None
@@ -107,36 +108,36 @@ def worker_command(main: str, python: str = sys.executable) -> tuple[str, ...]:
 
 
 def plan(
-    isolation: Isolation, submission: Path, scratch: Path, limits: Limits, uid: int, python: str = sys.executable
+    isolation: Isolation, trees: Sequence[Path], scratch: Path, limits: Limits, uid: int, python: str = sys.executable
 ) -> Plan:
     """Decide how a worker is started under a tier.
 
     Args:
         isolation: the tier, available on this host.
-        submission: the clean tree to be imported from.
+        trees: the folders to be imported from, a submission's clean tree before any other.
         scratch: an empty folder for the worker's own files; bubblewrap gives a private one in its place.
         limits: of which the private /tmp takes its size.
         uid: a user id for the worker, used when the grader runs as root.
         python: an interpreter that has torch; another one than this only without isolation.
     """
     if isolation is Isolation.BUBBLEWRAP:
-        return _bubblewrap(submission, limits, uid)
+        return _bubblewrap(trees, limits, uid)
     as_root = os.geteuid() == 0
     if as_root:
         os.chown(scratch, uid, uid)
     command = worker_command(str(HARNESS / WORKER_MAIN), python)
     return Plan(
         argv=(*(_unprivileged(uid, keep=READ_ANY) if as_root else ()), *command),
-        submission=str(submission),
+        trees=tuple(map(str, trees)),
         scratch=str(scratch),
         wipe=(str(scratch),),
-        landlock=_landlock_paths(submission, scratch) if isolation is Isolation.LANDLOCK else None,
+        landlock=_landlock_paths(trees, scratch) if isolation is Isolation.LANDLOCK else None,
         filter={"sockets": False} if isolation is Isolation.LANDLOCK else None,
         own_user=as_root,
     )
 
 
-def _bubblewrap(submission: Path, limits: Limits, uid: int) -> Plan:
+def _bubblewrap(trees: Sequence[Path], limits: Limits, uid: int) -> Plan:
     as_root = os.geteuid() == 0
     size = str(limits.file_mib * MIB)
     namespaces = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
@@ -147,12 +148,13 @@ def _bubblewrap(submission: Path, limits: Limits, uid: int) -> Plan:
     argv += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
     argv += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp", "--perms", "1777", "--size", size]  # noqa: S108
     argv += ["--tmpfs", "/dev/shm"]  # noqa: S108
-    argv += _view({name: f"/harness/{name}" for name in WORKER_FILES}, submission)
+    places = dict(zip(map(str, trees), TREES, strict=False))
+    argv += _view({str(HARNESS / name): f"/harness/{name}" for name in WORKER_FILES} | places)
     argv += ["--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108
     inside = _unprivileged(uid) if as_root else ()
     return Plan(
         argv=(*argv, "--", *inside, *worker_command(f"/harness/{WORKER_MAIN}")),
-        submission="/submission",
+        trees=tuple(places.values()),
         scratch="/tmp",  # noqa: S108 - private to the sandbox
         wipe=("/tmp", "/dev/shm"),  # noqa: S108 - as above
         landlock=None,
@@ -161,13 +163,13 @@ def _bubblewrap(submission: Path, limits: Limits, uid: int) -> Plan:
     )
 
 
-def _view(harness: dict[str, str], submission: Path) -> list[str]:
-    """Options that show the sandbox the system, the interpreter, the worker's code and the submission, read-only.
+def _view(own: dict[str, str]) -> list[str]:
+    """Options that show the sandbox the system, the interpreter and what is its `own` at its place, read-only.
 
     The folders above a bound path are made first: bubblewrap would make them itself, but closed to other users.
     """
     binds = {path: path for path in (*SYSTEM_FOLDERS, *SYSTEM_FILES, *python_folders()) if _to_bind(path)}
-    binds |= {str(HARNESS / name): place for name, place in harness.items()} | {str(submission): "/submission"}
+    binds |= own
     above = {str(parent) for place in binds.values() for parent in Path(place).parents}
     options = [option for folder in sorted(above - {"/", "/tmp"}) for option in ("--dir", folder)]  # noqa: S108
     for folder in SYSTEM_FOLDERS:
@@ -194,10 +196,10 @@ def _unprivileged(uid: int, keep: str = "") -> tuple[str, ...]:
     return ("setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", *sets, "--no-new-privs")
 
 
-def _landlock_paths(submission: Path, scratch: Path) -> dict[str, list[str]]:
+def _landlock_paths(trees: Sequence[Path], scratch: Path) -> dict[str, list[str]]:
     harness = [str(HARNESS / name) for name in WORKER_FILES]
     devices = ["/dev/urandom", "/dev/random", "/dev/zero"]
-    read = [*SYSTEM_FOLDERS, *SYSTEM_FILES, *python_folders(), *harness, *devices, "/proc", str(submission)]
+    read = [*SYSTEM_FOLDERS, *SYSTEM_FILES, *python_folders(), *harness, *devices, "/proc", *map(str, trees)]
     return {
         "read": [path for path in read if Path(path).exists()],
         "write": [str(scratch), "/dev/null"],
@@ -244,7 +246,7 @@ def why_unavailable(tier: Isolation) -> str | None:
         return _try([sys.executable, "-I", "-c", _LANDLOCK_PROBE])
     if shutil.which("bwrap") is None:
         return "the program bwrap is not installed"
-    command = _bubblewrap(HARNESS / "grader" / "probes", Limits(), FIRST_WORKER_UID).argv
+    command = _bubblewrap([HARNESS / "grader" / "probes"], Limits(), FIRST_WORKER_UID).argv
     return _try([*command[:-1], "-c", "import os; os.listdir('/submission')"])
 
 

@@ -150,11 +150,13 @@ class Worker:
 
     Args:
         name: how messages call it, "submission" or "reference".
-        tree: the folder that student code is imported from.
+        tree: the folder that the code is imported from.
         isolation: the tier to run under.
         limits: what a check may use.
         preload: packages, none of the submission's, to import before any check.
         room: the folder to make scratch folders in, the system's temporary one if not given.
+        spare: another folder, which children import from that are asked for with `spare`: for the grader's own code,
+            since nothing separates the two.
     """
 
     def __init__(
@@ -165,10 +167,12 @@ class Worker:
         limits: Limits,
         preload: tuple[str, ...] = (),
         room: Path | None = None,
+        spare: Path | None = None,
     ) -> None:
         self.name = name
         self.limits = limits
         self.tree = tree
+        self.spare = spare
         self.isolation = isolation
         self._preload = preload
         self._room = room
@@ -190,18 +194,16 @@ class Worker:
     ) -> None:
         self.stop()
 
-    def sibling(self, name: str, tree: Path) -> "Worker":
-        """Another worker of the same kind, not started yet, that imports from another folder."""
-        return Worker(name, tree, self.isolation, self.limits, self._preload, self._room)
-
     def start(self) -> None:
         """Start the zygote, if it does not run, without waiting: torch's import goes on beside the caller's work."""
         if self._process is not None:
             return
         self._scratch = Path(tempfile.mkdtemp(prefix="grader-scratch-", dir=self._room))
+        if self.spare is not None:
+            self.spare.mkdir(exist_ok=True)
         design = plan(
             self.isolation,
-            self.tree,
+            (self.tree,) if self.spare is None else (self.tree, self.spare),
             self._scratch,
             self.limits,
             FIRST_WORKER_UID + secrets.randbelow(UIDS),
@@ -224,7 +226,7 @@ class Worker:
         self._control = Channel(ours, FrameCaps())
         self._ready = None
         settings = {
-            "submission": design.submission,
+            "trees": list(design.trees),
             "scratch": design.scratch,
             "wipe": list(design.wipe),
             "landlock": design.landlock,
@@ -257,28 +259,28 @@ class Worker:
         return said or str(error) or type(error).__name__
 
     @contextmanager
-    def session(self, seed: int, limits: Limits | None = None) -> Iterator[Session]:
+    def session(self, seed: int, limits: Limits | None = None, *, spare: bool = False) -> Iterator[Session]:
         """Fork a fresh child for one check, and leave nothing of it behind; only the times of `limits` count here."""
-        channel, log = self._fork()
+        channel, log = self._fork(b"S" if spare else b"F")
         try:
             yield Session(self, channel, log, seed, limits or self.limits)
         finally:
             self.end_child(patient=False)
             channel.close()
 
-    def _fork(self) -> tuple[Channel, bytearray]:
+    def _fork(self, order: bytes) -> tuple[Channel, bytearray]:
         """Fork, on a new zygote if the last one is gone."""
         try:
-            return self._fork_once()
+            return self._fork_once(order)
         except OSError:
             self.stop()
         try:
-            return self._fork_once()
+            return self._fork_once(order)
         except OSError as error:
             self.stop()
             raise GraderFault(f"The {self.name} worker is gone: {error}") from error
 
-    def _fork_once(self) -> tuple[Channel, bytearray]:
+    def _fork_once(self, order: bytes) -> tuple[Channel, bytearray]:
         self.wait_ready()
         calls, their_calls = socket.socketpair()
         log, their_log = socket.socketpair()
@@ -286,7 +288,7 @@ class Worker:
         channel = Channel(calls, FrameCaps(), log=log, on_log=self._keep_end_of(kept))
         with their_calls, their_log:
             try:
-                socket.send_fds(self._control_socket, [b"F"], [their_calls.fileno(), their_log.fileno()])
+                socket.send_fds(self._control_socket, [order], [their_calls.fileno(), their_log.fileno()])
             except OSError:
                 channel.close()
                 raise

@@ -4,6 +4,7 @@ Started by `grader.sandbox` as `python -s -P -B .../grader/worker/__main__.py <c
 isolation. The first frame on the control socket carries the settings. Then the trusted side sends one byte at a time:
 
     F  with two descriptors: fork a child that answers calls on the first and prints to the second
+    S  the same, with a child that imports from the second tree
     E  the child's channel has ended: let it exit by itself, reap it and everything it left behind, tell how it ended
     K  the same, killing it at once
 
@@ -109,8 +110,8 @@ def serve(control: socket.socket, channel: Channel, settings: dict[str, Any]) ->
             order, descriptors, _, _ = socket.recv_fds(control, 1, 2)
         except OSError:
             order, descriptors = b"", []
-        if order == b"F":
-            child = fork(control, descriptors, settings)
+        if order in (b"F", b"S"):
+            child = fork(control, descriptors, settings["trees"][order == b"S"], settings)
             continue
         status = reap(child, patient=order == b"E")
         for folder in settings["wipe"]:
@@ -121,19 +122,19 @@ def serve(control: socket.socket, channel: Channel, settings: dict[str, Any]) ->
         control.setblocking(True)
 
 
-def fork(control: socket.socket, descriptors: list[int], settings: dict[str, Any]) -> int:
+def fork(control: socket.socket, descriptors: list[int], tree: str, settings: dict[str, Any]) -> int:
     """Start a child that answers calls on the first descriptor and prints to the second."""
     calls, log = descriptors
     child = os.fork()
     if not child:
         control.close()
-        run_child(calls, log, settings)
+        run_child(calls, log, tree, settings)
     os.close(calls)
     os.close(log)
     return child
 
 
-def run_child(calls: int, log: int, settings: dict[str, Any]) -> NoReturn:
+def run_child(calls: int, log: int, tree: str, settings: dict[str, Any]) -> NoReturn:
     """Be the fresh process of one check: a session, folder and log of its own."""
     try:
         os.setsid()
@@ -147,8 +148,8 @@ def run_child(calls: int, log: int, settings: dict[str, Any]) -> NoReturn:
         os.close(log)
         from grader.worker.serve import answer_calls, set_the_stage
 
-        set_the_stage(settings["submission"], settings["scratch"], shared_memory=settings["landlock"] is None)
-        answer_calls(Channel(socket.socket(fileno=calls), FrameCaps()), settings["submission"])
+        set_the_stage(tree, settings["scratch"], shared_memory=settings["landlock"] is None)
+        answer_calls(Channel(socket.socket(fileno=calls), FrameCaps()), tree)
     except ChannelClosed:
         os._exit(0)
     except BaseException:  # noqa: BLE001 - told in the log, then the process has to end whatever it was

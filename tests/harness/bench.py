@@ -109,13 +109,13 @@ class Bench:
             Worker("submission", self._tree, isolation, limits, preload=preload, room=self._room)
         )
         self._reference = stack.enter_context(
-            Worker("reference", folder / "reference", isolation, Limits(), preload=preload)
+            Worker("reference", folder / "reference", isolation, Limits(), preload, spare=folder / "mistake")
         )
         # No check may wait for torch's import: the time would be taken from its own.
         self._student.wait_ready()
         self._reference.wait_ready()
         self._answers: dict[bytes, Any] = {}
-        self.recogniser = stack.enter_context(Recogniser(self._reference, self._answers))
+        self.recogniser = Recogniser(self._reference, self._answers)
 
     def grade(
         self, source: Path, checks: Iterable[str] | Rubric | None = None, seconds: float | None = None, seed: int = SEED
