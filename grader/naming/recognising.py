@@ -81,7 +81,11 @@ class Recogniser:
         failed = _failed(outcomes, calls)
         tried = self._candidates(outcomes, failed)[:MOST_TRIED]
         wanted = failed & {check for mistake in tried for check in mistake.fails}
-        said = {check: told for check in wanted if (told := self._told(calls[check]))}
+        said: dict[str, Sequence[Told]] = {}
+        for check in wanted:
+            like = next((other for other in said if _same(calls[other], calls[check])), None)
+            if told := said[like] if like else self._told(calls[check]):
+                said[check] = told
         found = [Explanation(mistake, self._share(mistake, said)) for mistake in tried]
         return [one for one in found if one.share >= ENOUGH]
 
@@ -106,13 +110,16 @@ class Recogniser:
         return [Told(*told) for told in zip(some, theirs, map(fields, right), strict=True)]
 
     def _share(self, mistake: Mistake, said: Mapping[str, Sequence[Told]]) -> float:
-        """How much of where a mistake shows is in a submission's answers, in the least like check that both fail."""
+        """How much of where a mistake shows is in a submission's answers, in the least like check that both fail.
+
+        What several checks share is asked once.
+        """
         checks = said.keys() & set(mistake.fails)
         if not checks:
             return 0.0
         changed = apply_patch(self._patch(mistake), self._tree)
         try:
-            return self._least(said[check] for check in checks)
+            return self._least({id(told): told for told in map(said.__getitem__, checks)}.values())
         finally:
             for file in changed:
                 shutil.copy2(self._reference.tree / file, self._tree / file)
@@ -133,6 +140,11 @@ class Recogniser:
             if not likeness.add(one.theirs, fields(wrong), one.right):
                 return 0.0
         return likeness.share
+
+
+def _same(some: Sequence[Call], others: Sequence[Call]) -> bool:
+    """Whether two checks judged the very same calls, not only equal ones."""
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
 
 
 def _asked(

@@ -207,8 +207,8 @@ class Audit(SomeChecks):
         request.node.stash[STUDENT] = subject
         yield subject
         files = self._spoil in FILES and "submission" in request.fixturenames
-        # The runs of a script are shared, so the check that judges one need not be the one that asked for it.
-        if subject.touched or files or (self._spoil in RUNS and name.startswith(("fcn", "pretraining"))):
+        # Trainings are shared, so the check that judges one need not be the one that asked for it.
+        if subject.touched or files or (self._spoil in RUNS and name.startswith(("trainer", "fcn", "pretraining"))):
             self.touched.add(name)
         subject.close()
 
