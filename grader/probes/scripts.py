@@ -11,6 +11,7 @@ import inspect
 import os
 import sys
 import types
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,9 @@ def _rows(history: Path) -> list[list[str]]:
 def _checkpoint(path: Path, *, full: bool) -> dict[str, Any]:
     """The shapes of a weights file's tensors, with `full` also their digests, or why it cannot be read."""
     try:
-        state = state_of(torch.load(path, map_location="cpu", weights_only=True))
+        # What is only looked at is not read; files of the format before 2020 can only be read.
+        lazy = zipfile.is_zipfile(path)
+        state = state_of(torch.load(path, map_location="cpu", weights_only=True, mmap=lazy))
     except Exception as error:  # noqa: BLE001 - whatever a strange file leads to
         return {"problem": f"{type(error).__name__}: {error}"[:300], "digests": {}, "shapes": {}}
     if state is None:

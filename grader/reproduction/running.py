@@ -30,7 +30,7 @@ from grader.reports.writing import write_atomically
 from grader.reproduction.sources import Source
 from grader.sandbox.limits import usable_cores
 from grader.sandbox.processes import kill_tree
-from grader.sandbox.tiers import PATIENT, REUSE
+from grader.sandbox.tiers import FOR_TORCH
 
 FINISHED, HISTORY, LOG = "finished.json", "history.csv", "log.txt"
 LOOK_SECONDS: Final = 0.3
@@ -203,7 +203,7 @@ def _train(command: list[str], folder: Path, lock: int, watch: Watch) -> int:
         process = subprocess.Popen(  # noqa: S603 - our own script
             command,
             cwd=ROOT,
-            env={**PATIENT, **REUSE, **os.environ},
+            env={**FOR_TORCH, **os.environ},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

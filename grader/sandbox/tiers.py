@@ -39,12 +39,13 @@ SYSTEM_FILES = (
 )
 INSTALL_ADVICE = "Install bubblewrap (Debian: apt-get install bubblewrap), or use a Linux kernel with Landlock."
 
-# Threads that wait for others sleep: on a busy machine, spinning ones made a training take three times as long.
-PATIENT = {"OMP_WAIT_POLICY": "PASSIVE"}
-# Memory that a tensor leaves is kept for the next one of its size, rather than given back and asked for anew, page by
-# page: a step of SegFormer's training takes 0.7 of the time, and a smoke training 0.9. Only
-# GNU's C library reads this.
-REUSE = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=4294967296"}
+FOR_TORCH = {
+    # Threads that wait for others sleep: on a busy machine, spinning ones made a training take three times as long.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # Memory that a tensor leaves is kept for the next one of its size, rather than given back and asked for anew, page
+    # by page: a step of SegFormer's training takes 0.7 of the time, and a smoke training 0.9. For GNU's C library.
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=4294967296",
+}
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -59,8 +60,7 @@ ENVIRONMENT = {
     "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    **PATIENT,
-    **REUSE,
+    **FOR_TORCH,
 }
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from grader import pipeline
+from grader.checking import Subject
 from grader.errors import GraderFault
-from grader.naming import PatchRefused, apply_patch, load_mistakes
+from grader.naming import PatchRefused, apply_patch, load_mistakes, recognising
 from grader.naming.mistakes import Mistake
 from grader.naming.recognising import Explanation, chosen
 from grader.naming.signature import MOST_VALUES, Likeness, TooMuch, fields
@@ -151,6 +152,32 @@ def test_mistake_that_other_checks_refute_is_not_named(bench, write):
     failed = {check for check, outcome in graded.outcomes.items() if outcome.status == "failed"}
     assert failed
     assert all(set(one.mistake.fails) <= failed for one in explaining)
+
+
+def test_shared_answers_are_replayed_once(bench, write, monkeypatch):
+    """Where several checks judge the same training, a mistake is trained with once, not once for each of them."""
+    source = write(None)
+    apply_patch(FOLDER / "wrong" / "train_metric_in_validation.patch", source)
+    graded = bench.grade(source, [check.id for check in RUBRIC.checks if check.part == "trainer"])
+    replayed = set()
+
+    def patched(patch: Path, folder: Path) -> list[str]:
+        replayed.clear()
+        return apply_patch(patch, folder)
+
+    def asked_once(student: Subject, probe: str, arguments: dict[str, object]) -> object:
+        assert id(arguments) not in replayed
+        replayed.add(id(arguments))
+        return attempt(student, probe, arguments)
+
+    attempt = Subject.attempt
+    monkeypatch.setattr(recognising, "apply_patch", patched)
+    monkeypatch.setattr(Subject, "attempt", asked_once)
+    shared = [check for check, calls in graded.calls.items() if calls[0] is graded.calls["trainer.miou"][0]]
+    assert len(shared) > 1
+    assert "train_metric_in_validation" in {
+        one.mistake.name for one in bench.recogniser.explaining(graded.outcomes, graded.calls)
+    }
 
 
 def test_open_task_gets_no_name(bench, write):
