@@ -318,7 +318,7 @@ class Worker:
             self._control_socket.setblocking(False)
             answer = self._control.receive(time.monotonic() + REAP_SECONDS)
             self._last_status = answer["status"]
-            if self._watchdog is not None:
+            if answer["swept"] is True and self._watchdog is not None:
                 self._watchdog.sleep()
         except (OSError, ChannelClosed, ProtocolError, FrameTimeout, KeyError, TypeError):
             self._last_status = None

@@ -113,12 +113,12 @@ def serve(control: socket.socket, channel: Channel, settings: dict[str, Any]) ->
         if order in (b"F", b"S"):
             child = fork(control, descriptors, settings["trees"][order == b"S"], settings)
             continue
-        status = reap(child, patient=order == b"E")
+        status, swept = reap(child, patient=order == b"E"), sweep()
         for folder in settings["wipe"]:
             remove([entry for entry in Path(folder).iterdir() if entry.name not in belongs[folder]])
         if not order:
             os._exit(0)
-        channel.send({"status": status}, time.monotonic() + 10)
+        channel.send({"status": status, "swept": swept}, time.monotonic() + 10)
         control.setblocking(True)
 
 
@@ -158,10 +158,7 @@ def run_child(calls: int, log: int, tree: str, settings: dict[str, Any]) -> NoRe
 
 
 def reap(child: int, *, patient: bool) -> int | None:
-    """End a child and all that it left behind; its wait status, or None when there was no child.
-
-    Orphans come to the zygote, their subreaper, so that the sweep finds a double-forked daemon too.
-    """
+    """End a child; its wait status, or None when there was no child."""
     status = None
     deadline = time.monotonic() + (SETTLE_SECONDS if patient else 0)
     while child and status is None:
@@ -173,18 +170,20 @@ def reap(child: int, *, patient: bool) -> int | None:
             status = os.waitpid(child, 0)[1]
         else:
             time.sleep(0.001)
-    sweep()
     return status
 
 
-def sweep() -> None:
-    """Kill every descendant until none is left; they are stopped first, as a fork bomb outruns a killer."""
+def sweep() -> bool:
+    """Kill every descendant; whether none was left in time. They are stopped first, as a fork bomb outruns a killer.
+
+    Orphans come to the zygote, their subreaper, so that this finds a double-forked daemon too.
+    """
     deadline = time.monotonic() + SWEEP_SECONDS
     stopped: set[psutil.Process] = set()
     while time.monotonic() < deadline:
         strays = psutil.Process().children(recursive=True)
         if not strays:
-            return
+            return True
         fresh = set(strays) - stopped
         for stray in fresh or strays:
             with suppress(psutil.NoSuchProcess):
@@ -193,6 +192,7 @@ def sweep() -> None:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+    return False
 
 
 if __name__ == "__main__":

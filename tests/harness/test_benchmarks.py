@@ -1,5 +1,6 @@
 """The benchmarks run, and their page shows what they have kept; how fast anything is, no test says."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -33,3 +34,10 @@ def test_benchmarks_run(script: str, options: str, expected: str):
     kept = {file: file.read_bytes() for file in (BENCHMARKS / "measured").iterdir()}
     assert expected in run(script, "--rounds", "1", *options.split())
     assert {file: file.read_bytes() for file in (BENCHMARKS / "measured").iterdir()} == kept
+
+
+def test_checks_run_in_one_process():
+    """What a grading is held against judges as the grader does."""
+    told = json.loads(run("in_process.py", "../examples/group_7", "metrics").splitlines()[-1])["status"]
+    assert [check for check, status in told.items() if status != "passed"] == ["metrics.absent_classes"]
+    assert set(told.values()) == {"passed", "failed"}

@@ -33,7 +33,7 @@ IMPORT = (
     failed(SYNTAX, "null_byte", "", "null bytes", change=_bytes_at_the_end(b"x = '\0'\n")),
     failed(SYNTAX, "not_utf8", "", "SyntaxError", change=_bytes_at_the_end("x = 'für'\n".encode("latin-1"))),
     failed(SYNTAX, "brackets_too_deep", "x = " + "(" * 5000, "dlvc/metrics.py:"),
-    failed(MISSING, "missing_package", "import segmentation_models_pytorch", "'segmentation_models_pytorch'"),
+    failed(MISSING, "missing_package", "import mmsegmentation_of_mine", "'mmsegmentation_of_mine'"),
     failed(MISSING, "missing_own_module", "from .losses import dice", "dlvc/losses.py"),
     failed(MISSING, "missing_name", "from torch import no_such_thing", "ImportError in dlvc/metrics.py:"),
     failed(MISSING, "circular_import", "", "ImportError", change=_circle),
