@@ -137,7 +137,7 @@ def main(
     source: Path = ROOT / "examples" / "group_7",
     *,
     rounds: int = 3,
-    many: tuple[int, ...] = (1, 4, 16),
+    many: tuple[int, ...] = (4, 16),
     save: bool = False,
 ) -> None:
     """Measure and print two tables.
@@ -145,7 +145,7 @@ def main(
     Args:
         source: What to grade, a folder.
         rounds: How often each way is timed, in turn.
-        many: How many submissions to grade in one run, once each.
+        many: How many submissions to grade in one run, once each; one is what the rounds have timed.
         save: Keep the figures in `measured/graders.json`.
     """
     host = machine("wall", *([OTTER] if find_spec("otter") else []))
@@ -165,7 +165,7 @@ def main(
             {"way": name, "seconds": Spread.of(seconds[name]), "times ours": ratios(seconds, usual.value, name)}
             for name in ways
         ]
-        batches = {count: _timed(grader, usual, count) for count in many}
+        batches = {1: rows[0]["seconds"].median} | {count: _timed(grader, usual, count) for count in many}
     table = Table("grading", "s", f"times {usual.value}", title=source.name)
     for row in rows:
         table.add_row(row["way"], row["seconds"].text(1), row["times ours"].text(2))
