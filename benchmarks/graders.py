@@ -165,7 +165,7 @@ def main(
             {"way": name, "seconds": Spread.of(seconds[name]), "times ours": ratios(seconds, usual.value, name)}
             for name in ways
         ]
-        batches = {1: rows[0]["seconds"].median} | {count: _timed(grader, usual, count) for count in many}
+        batches = {1: Spread.of(seconds[usual.value]).median} | {count: _timed(grader, usual, count) for count in many}
     table = Table("grading", "s", f"times {usual.value}", title=source.name)
     for row in rows:
         table.add_row(row["way"], row["seconds"].text(1), row["times ours"].text(2))

@@ -14,9 +14,17 @@ RETURNED = tolerance(
     "trainer.returned", "absolute", "float32 is off by 1e-6; who rounds to four digits, by half of the last", rule=6e-5
 )
 WORDS = {"train": "training", "val": "validation"}
+TAKERS = {"loss": "loss", "update": "metric"}
 
 Event = dict[str, Any]
 Masks = dict[str, NDArray[np.uint8]]
+
+
+class Watched(NamedTuple):
+    """A training, and the masks that it got."""
+
+    masks: Masks
+    run: dict[str, Any]
 
 
 class Phase(NamedTuple):
@@ -102,6 +110,19 @@ def fingerprint(labels: Any) -> tuple[int, ...]:
     return tuple((flat - flat.min()).tolist())
 
 
+def shapes_given(phase: Phase) -> list[tuple[str, Any]]:
+    """The shapes of scores and labels that loss and metric get, call by call, and who of them."""
+    given = [(TAKERS[e["what"]], e["shapes"]) for e in phase.events if e["what"] in TAKERS]
+    if not given and phase.all("forward"):
+        fail("Neither loss nor metric get the scores of a batch.", expected="scores and labels", where=phase.name)
+    return given
+
+
+def describe(labels: NDArray[np.int64]) -> str:
+    """The labels that occur."""
+    return f"labels {listed(np.unique(labels))}"
+
+
 def mistaken_for(loss: float, losses: NDArray[np.float64], sizes: NDArray[np.int64]) -> str:
     """Say what a wrong loss is instead of a mean."""
     others = {
@@ -136,6 +157,17 @@ def expect_samples(phase: Phase, expected: range) -> None:
         found="; ".join(f"{count} samples {what}" for count, what in faults if count),
         where=phase.name,
     )
+
+
+def expect_gradients(batch: set[int], found: set[int], where: str) -> None:
+    """Fail unless the samples whose gradients a step takes are those of its batch."""
+    expected = f"gradients of the samples of this batch: {listed(sorted(batch))}"
+    if stale := sorted(found - batch):
+        message = "A step uses gradients of earlier batches too: they were not zeroed in between."
+        fail(message, expected=expected, found=f"also those of samples {listed(stale)}", where=where)
+    if missing := sorted(batch - found):
+        message = "A step does not use all gradients of its batch." if found else "A step finds no gradients at all."
+        fail(message, expected=expected, found=f"none of samples {listed(missing)}", where=where)
 
 
 def expect_scores(phase: Phase) -> None:

@@ -6,20 +6,22 @@ the checks read these notes. How a trainer is written makes no difference to the
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from grader.checking import NotScored, Subject, expect_close, fail, fail_by_difference, nearest
 from grader.sharing import Shared
 from grader.tape import (
     RETURNED,
+    TAKERS,
     WORDS,
     Masks,
-    Phase,
+    Watched,
+    describe,
     equal,
+    expect_gradients,
     expect_predictions,
     expect_samples,
     expect_scores,
@@ -31,6 +33,7 @@ from grader.tape import (
     returned,
     samples,
     saved,
+    shapes_given,
     times,
     validated,
 )
@@ -42,7 +45,6 @@ SEEDS = 1 << 31
 TRAIN, VAL = 10, 7
 SIZE = (4, 6)
 IGNORED = 255
-TAKERS = {"loss": "loss", "update": "metric"}
 
 
 def masks(rng: np.random.Generator, labels: Sequence[int], train: int = TRAIN, val: int = VAL) -> Masks:
@@ -58,13 +60,6 @@ def case(rng: np.random.Generator, train: int = TRAIN, val: int = VAL, **options
     drawn = masks(rng, range(19), train, val)
     base = {"epochs": 3, "batch_size": 4, "val_frequency": 2, "weights": int(rng.integers(SEEDS))}
     return {"masks": drawn, **base, **options}
-
-
-class Watched(NamedTuple):
-    """A training, and the masks that it got."""
-
-    masks: Masks
-    run: dict[str, Any]
 
 
 Watch = Callable[[], Watched]
@@ -127,17 +122,6 @@ def test_fresh_gradients(watched: Watch) -> None:
                 expect_gradients(batch, set(event["samples"]), f"{phase.name}, step {steps} of the training")
     if not steps:
         fail("The optimizer takes no step, so no gradient is used.", expected="a step for each batch", found="none")
-
-
-def expect_gradients(batch: set[int], found: set[int], where: str) -> None:
-    """Fail unless the samples whose gradients a step takes are those of its batch."""
-    expected = f"gradients of the samples of this batch: {listed(sorted(batch))}"
-    if stale := sorted(found - batch):
-        message = "A step uses gradients of earlier batches too: they were not zeroed in between."
-        fail(message, expected=expected, found=f"also those of samples {listed(stale)}", where=where)
-    if missing := sorted(batch - found):
-        message = "A step does not use all gradients of its batch." if found else "A step finds no gradients at all."
-        fail(message, expected=expected, found=f"none of samples {listed(missing)}", where=where)
 
 
 def test_validation_mode(watched: Watch) -> None:
@@ -267,19 +251,6 @@ def test_label_shape(student: Subject, rng: np.random.Generator) -> None:
                 message = f"The {taker} gets labels of a wrong shape."
                 expected = f"(b, h, w), here {(scores[0], *SIZE)}"
                 fail(message, expected=expected, found=str(tuple(labels)), where=phase.name)
-
-
-def shapes_given(phase: Phase) -> list[tuple[str, Any]]:
-    """The shapes of scores and labels that loss and metric get, call by call, and who of them."""
-    given = [(TAKERS[e["what"]], e["shapes"]) for e in phase.events if e["what"] in TAKERS]
-    if not given and phase.all("forward"):
-        fail("Neither loss nor metric get the scores of a batch.", expected="scores and labels", where=phase.name)
-    return given
-
-
-def describe(labels: NDArray[np.int64]) -> str:
-    """The labels that occur."""
-    return f"labels {listed(np.unique(labels))}"
 
 
 def test_pet_labels(student: Subject, rng: np.random.Generator) -> None:

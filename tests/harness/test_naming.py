@@ -25,7 +25,7 @@ METRICS, BLOCK, TRAINER = "dlvc/metrics.py", "dlvc/models/mit_transformer.py", "
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    """All three workers, started once."""
+    """Both workers, started once."""
     with open_bench() as opened:
         yield opened
 
