@@ -20,14 +20,15 @@ from typing import Any
 
 import torch
 
+from grader.files import CHECKS
 from grader.intake import take_in
-from grader.lane import CHECKS
-from grader.plugin import GraderPlugin, run_checks
 from grader.records import Isolation
 from grader.rubric import load_rubric
 from grader.sandbox import Limits
-from grader.sandbox.worker import Session
-from grader.seen import Seen
+from grader.sandbox.session import Session
+from grader.suite.evidence import Evidence
+from grader.suite.plugin import GraderPlugin
+from grader.suite.pytest_run import run_checks
 from grader.worker.serve import answer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,7 +123,7 @@ def _answer_in(pipe: Any, tree: Path, request: dict[str, Any], folder: str, log:
     pipe.send(import_and_answer(tree, request))
 
 
-def run_in_process(source: Path, parts: Sequence[str] = ()) -> Seen:
+def run_in_process(source: Path, parts: Sequence[str] = ()) -> Evidence:
     """Run all checks but those that need the machine for themselves, or those of some parts."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
-from grader.curves import published_figure
+from grader.experiments.figures import published_figure
 
 A4 = (8.27, 11.69)
 PAGES = (

@@ -1,25 +1,19 @@
 """One submission through all stages, in reading order: intake, workers, checks, scoring, gradesheet."""
 
-import os
-import platform
-import subprocess
-import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from grader.beside import Beside
 from grader.checking import Call
+from grader.environment import describe_environment
 from grader.errors import GraderFault, SubmissionRejected
+from grader.files import ROOT
 from grader.intake import take_in
-from grader.lane import ROOT, Lane, Setting
 from grader.naming import PatchRefused, Recogniser
 from grader.records import (
-    Environment,
     Finding,
     Gradesheet,
     Isolation,
@@ -29,10 +23,12 @@ from grader.records import (
     Timings,
 )
 from grader.rubric import Rubric, load_rubric
-from grader.sandbox import Limits, Worker, choose_isolation
+from grader.sandbox import Limits, Worker, choose_isolation, work_folder
 from grader.sandbox.limits import usable_cores
 from grader.scoring import score, total
-from grader.seen import Seen, conclude
+from grader.suite.evidence import Evidence, conclude
+from grader.suite.runner import Runner, Setting
+from grader.suite.second_process import SecondProcess
 from grader.worker.cleaning import remove
 
 REFERENCE = ROOT / "reference"
@@ -78,7 +74,7 @@ class Admitted:
     clock: "StageClock"
 
 
-class Desk:
+class GradingRun:
     """What the gradings of one run share: workers of the solution, what it has answered, and the known mistakes.
 
     Args:
@@ -100,14 +96,14 @@ class Desk:
         beside, in_turn = rubric.running("beside"), rubric.running("in turn")
         together = usable_cores() == 1 or not in_turn.checks
         self._first = rubric.running("in turn", "beside") if together else in_turn
-        self._second = None if together or not beside.checks else beside
+        self._beside = None if together or not beside.checks else beside
         self._admitted = 0
         self._room = stack.enter_context(work_folder())
         setting = Setting(self._isolation, options.limits, options.seed, self._room)
-        self._beside = stack.enter_context(closing(Beside(setting))) if self._second else None
+        self._second_process = stack.enter_context(closing(SecondProcess(setting))) if self._beside else None
         take_in(REFERENCE, self._room / "reference")
-        self._lane = stack.enter_context(closing(Lane(setting)))
-        self._recogniser = Recogniser(self._lane.reference, self._lane.answers)
+        self._runner = stack.enter_context(closing(Runner(setting)))
+        self._recogniser = Recogniser(self._runner.reference, self._runner.answers)
 
     def admit(self, source: Path) -> Admitted:
         """Take a submission in and start its workers, which import torch while others do their work.
@@ -120,9 +116,9 @@ class Desk:
             self._admitted += 1
             tree = self._room / f"submission_{self._admitted}"
             submission = take_in(source, tree)
-            student = self._lane.admit(tree)
-            if self._beside:
-                self._beside.admit(tree)
+            student = self._runner.admit(tree)
+            if self._second_process:
+                self._second_process.admit(tree)
         return Admitted(submission, tree, student, clock)
 
     def prepare(self, admitted: Admitted) -> None:
@@ -130,41 +126,41 @@ class Desk:
         admitted.clock.begin()
         with admitted.clock.stage("start of the workers"):
             admitted.student.wait_ready()
-            self._lane.reference.start()
+            self._runner.reference.start()
 
     def judge(self, admitted: Admitted) -> Gradesheet:
         """Run all checks on a submission and say what they show."""
         clock = admitted.clock
         try:
             with clock.stage("checks"):
-                seen = self._checks(admitted)
+                evidence = self._checks(admitted)
         finally:
-            self._lane.dismiss(admitted.tree)
+            self._runner.dismiss(admitted.tree)
             remove([admitted.tree])  # a whole class would fill a disk
-        outcomes, flags = conclude(self._rubric, seen)
+        outcomes, flags = conclude(self._rubric, evidence)
         with clock.stage("known mistakes"):
-            outcomes |= named(self._recogniser, outcomes, seen.calls)
+            outcomes |= named(self._recogniser, outcomes, evidence.calls)
         environment = describe_environment(
-            self._isolation, self._detail, self._lane.reference.wait_ready(), self._options.limits
+            self._isolation, self._detail, self._runner.reference.wait_ready(), self._options.limits
         )
-        if not seen.finished:
+        if not evidence.finished:
             outcomes = not_run(self._rubric) | outcomes
         items, parts = score(self._rubric, outcomes)
         return Gradesheet(
             submission=admitted.submission,
             seed=self._options.seed,
-            complete=seen.finished,
+            complete=evidence.finished,
             points=total(items),
             parts=parts,
             items=items,
             tutor_items=self._rubric.tutor_items,
             flags=flags,
-            trainings=tuple(seen.trainings),
+            trainings=tuple(evidence.trainings),
             environment=environment,
-            timings=clock.timings(seen.seconds),
+            timings=clock.timings(evidence.seconds),
         )
 
-    def _checks(self, admitted: Admitted) -> Seen:
+    def _checks(self, admitted: Admitted) -> Evidence:
         """Those that run in turn, beside them the others, and at last what has to be alone."""
         done: set[str] = set()
 
@@ -174,19 +170,21 @@ class Desk:
 
         def tell_and_hear(outcome: Outcome) -> None:
             tell(outcome)
-            if self._beside:
-                self._beside.hear()
+            if self._second_process:
+                self._second_process.hear()
 
         submission, tree = admitted.submission, admitted.tree
-        if self._beside and self._second:
-            self._beside.run(self._second, submission, tree, tell)
-        seen = self._lane.run(self._first, submission, tree, tell_and_hear)
-        if self._beside:
-            seen.add(self._beside.finish(stop=not seen.finished))
-        if seen.finished:
-            earlier = [(check, seen.outcomes[check.id]) for check in self._rubric.checks if check.id in seen.outcomes]
-            seen.add(self._lane.run(self._alone, submission, tree, tell, earlier))
-        return seen
+        if self._second_process and self._beside:
+            self._second_process.run(self._beside, submission, tree, tell)
+        evidence = self._runner.run(self._first, submission, tree, tell_and_hear)
+        if self._second_process:
+            evidence.add(self._second_process.finish(stop=not evidence.finished))
+        if evidence.finished:
+            earlier = [
+                (check, evidence.outcomes[check.id]) for check in self._rubric.checks if check.id in evidence.outcomes
+            ]
+            evidence.add(self._runner.run(self._alone, submission, tree, tell, earlier))
+        return evidence
 
 
 def grade(source: Path, options: Options, watcher: Watcher) -> Gradesheet:
@@ -231,23 +229,23 @@ def grade_all(
     watcher.stage("isolation")
     isolation = choose_isolation(options.isolation, own_folder=all(source.is_dir() for source in sources))
     with ExitStack() as stack:
-        desk = Desk(rubric, options, isolation, watcher, stack)
-        admitted = (_admit(desk, source) for source in sources)
+        run = GradingRun(rubric, options, isolation, watcher, stack)
+        admitted = (_admit(run, source) for source in sources)
         following = next(admitted, None)
         while following is not None:
             present = following
             if isinstance(present, Admitted):
-                desk.prepare(present)
+                run.prepare(present)
             following = next(admitted, None)
-            graded = desk.judge(present) if isinstance(present, Admitted) else present
+            graded = run.judge(present) if isinstance(present, Admitted) else present
             yield graded
             if isinstance(graded, Gradesheet) and not graded.complete:
                 return
 
 
-def _admit(desk: Desk, source: Path) -> Admitted | SubmissionRejected:
+def _admit(run: GradingRun, source: Path) -> Admitted | SubmissionRejected:
     try:
-        return desk.admit(source)
+        return run.admit(source)
     except SubmissionRejected as refusal:
         return refusal
 
@@ -274,26 +272,6 @@ def not_run(rubric: Rubric) -> dict[str, Outcome]:
     return {
         check.id: Outcome(check=check.id, status=Status.UNSCORED, score=0, finding=finding) for check in rubric.checks
     }
-
-
-@contextmanager
-def work_folder() -> Iterator[Path]:
-    """A temporary folder that workers under another user id can reach into, but not list.
-
-    It goes also when this process is killed: a shell waits for the end of a pipe that only we hold, and removes it.
-    """
-    with tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        janitor = subprocess.Popen(  # noqa: S603 - a command of our own making
-            ["/bin/sh", "-c", 'read -r _ || { sleep 1; chmod -R u+rwx -- "$1"; rm -rf -- "$1"; }', "janitor", name],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
-        try:
-            yield folder
-        finally:
-            janitor.communicate(b"\n")
 
 
 class StageClock:
@@ -324,30 +302,3 @@ class StageClock:
             stages=self._stages,
             checks={name: round(seconds, 3) for name, seconds in checks.items()},
         )
-
-
-def describe_environment(isolation: Isolation, detail: str, versions: dict[str, object], limits: Limits) -> Environment:
-    """Name everything that a verdict could depend on."""
-    try:
-        return Environment(
-            grader=own_version(),
-            python=str(versions["python"]),
-            torch=str(versions["torch"]),
-            platform=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-            isolation=isolation,
-            isolation_detail=detail,
-            device="cpu",
-            limits=limits.model_dump(),
-        )
-    except KeyError as error:
-        raise GraderFault(f"The reference worker did not tell its {error}.") from error
-
-
-def own_version() -> str:
-    """The version of this package, also when it is run from a checkout that was never installed."""
-    try:
-        return version("segcourse-grader")
-    except PackageNotFoundError:
-        import tomllib
-
-        return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])

@@ -10,10 +10,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from grader.doctor import attacks
-from grader.lane import HEAVY_PACKAGES
-from grader.pipeline import work_folder
 from grader.records import Isolation
-from grader.sandbox import Limits, Worker
+from grader.sandbox import Limits, Worker, work_folder
+from grader.suite.runner import HEAVY_PACKAGES
 
 # Small, so that reaching them takes moments and little memory; torch and its like alone need some 450 MiB.
 SMALL = Limits(

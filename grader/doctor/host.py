@@ -4,7 +4,6 @@ import errno
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from grader.doctor.findings import Fact
+from grader.environment import gpus, output_of
 from grader.records import Isolation
 from grader.sandbox import Limits
 from grader.sandbox.limits import MIB, usable_cores
@@ -161,7 +161,7 @@ def _package(name: str) -> str:
 
 
 def _bubblewrap_fact(host: Host) -> Fact:
-    value = _output("bwrap", "--version").removeprefix("bubblewrap ") if "bwrap" in host.programs else "not installed"
+    value = output_of("bwrap", "--version").removeprefix("bubblewrap ") if "bwrap" in host.programs else "not installed"
     return Fact(name="bubblewrap", value=value)
 
 
@@ -191,22 +191,6 @@ def gpu_fact(*, visible: bool, listed: tuple[str, ...]) -> Fact:
     if listed:
         return Fact(name="GPU", value=f"{here}; hidden from workers, all checks run on the CPU")
     return Fact(name="GPU", value="none; all checks run on the CPU, which they are made for")
-
-
-def gpus() -> tuple[str, ...]:
-    """Names of the NVIDIA GPUs that this host's driver lists."""
-    if shutil.which("nvidia-smi") is None:
-        return ()
-    lines = _output("nvidia-smi", "-L").splitlines()
-    return tuple(line.partition(" (UUID")[0] for line in lines if line.startswith("GPU "))
-
-
-def _output(*command: str) -> str:
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return result.stdout.strip() or result.stderr.strip()
 
 
 def room_facts(limits: Limits) -> tuple[Fact, ...]:

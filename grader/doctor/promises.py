@@ -22,10 +22,9 @@ from grader.doctor import attacks
 from grader.doctor.bench import Bench
 from grader.doctor.findings import Proof
 from grader.errors import GraderFault
-from grader.lane import ROOT
-from grader.pipeline import work_folder
+from grader.files import ROOT
 from grader.records import Isolation
-from grader.sandbox import CallFailed, WorkerLost
+from grader.sandbox import CallFailed, WorkerLost, work_folder
 from grader.sandbox.tiers import ENVIRONMENT, FIRST_WORKER_UID, READ_ANY
 
 SECRETS = ("reference/dlvc/metrics.py", "tests/checks/test_metrics.py", "grader/rubric.toml")
@@ -36,7 +35,7 @@ LATE_SECONDS = 2.0
 BUBBLEWRAP_KEEPS_IT = "Install bubblewrap, which keeps this promise: apt-get install bubblewrap."
 A_DEFECT = "A defect of the grader on this host: report it with this page; grade strangers' work in a virtual machine."
 
-Seen = tuple[bool, str]
+Evidence = tuple[bool, str]
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Promise:
     title: str
     bubblewrap: str
     landlock: str
-    attack: Callable[[Bench], Seen]
+    attack: Callable[[Bench], Evidence]
     root_only: bool = False
 
     def prove(self, bench: Bench) -> Proof:
@@ -69,7 +68,7 @@ class Promise:
         return Proof(promise=self.title, enforced_by=by, holds=holds, seen=seen, advice=advice)
 
 
-def refused(results: dict[str, str]) -> Seen:
+def refused(results: dict[str, str]) -> Evidence:
     """Judge attempts: the reasons why all were refused, or those that were not."""
     through = [name for name, result in results.items() if result == attacks.DONE]
     if through:
@@ -90,7 +89,7 @@ def open_folder() -> Iterator[Path]:
         yield folder
 
 
-def cannot_read(bench: Bench) -> Seen:
+def cannot_read(bench: Bench) -> Evidence:
     """The solution, the checks, and a file of the host that is open to everybody."""
     with open_folder() as folder:
         wanted = [*(str(ROOT / name) for name in SECRETS), "/etc/passwd", str(folder / "victim")]
@@ -99,7 +98,7 @@ def cannot_read(bench: Bench) -> Seen:
     return not found, f"{', '.join(found)} was read" if found else f"{len(wanted)} files tried, none was read"
 
 
-def cannot_write(bench: Bench) -> Seen:
+def cannot_write(bench: Bench) -> Evidence:
     """A folder that is open to everybody, the harness, the interpreter, the submission itself."""
     planted = [Path(place) / f"planted-{secrets.token_hex(4)}" for place in (ROOT, sys.prefix, bench.tree, Path.home())]
     with open_folder() as folder:
@@ -117,7 +116,7 @@ def _contents(folder: Path) -> dict[str, str]:
     return {path.name: "link" if path.is_symlink() else path.read_text() for path in folder.iterdir()}
 
 
-def cannot_change_modes(bench: Bench) -> Seen:
+def cannot_change_modes(bench: Bench) -> Evidence:
     """The mode of a file of the user who started the grader, which Landlock knows nothing of."""
     with open_folder() as folder:
         file = folder / "victim"
@@ -128,14 +127,14 @@ def cannot_change_modes(bench: Bench) -> Seen:
     return True, "answered, but nothing changed" if result == attacks.DONE else f"refused: {result}"
 
 
-def no_network(bench: Bench) -> Seen:
+def no_network(bench: Bench) -> Evidence:
     """TCP and UDP to servers of the doctor's own."""
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", 0))
         return _nothing_arrives(bench, {"TCP": tcp, "UDP": udp})
 
 
-def no_local_sockets(bench: Bench) -> Seen:
+def no_local_sockets(bench: Bench) -> Evidence:
     """A socket file that is open to everybody, as a container engine's, and an abstract socket."""
     with open_folder() as folder, socket.socket(socket.AF_UNIX) as named, socket.socket(socket.AF_UNIX) as abstract:
         named.bind(str(folder / "s"))
@@ -146,7 +145,7 @@ def no_local_sockets(bench: Bench) -> Seen:
         return _nothing_arrives(bench, {"file": named, "abstract": abstract})
 
 
-def _nothing_arrives(bench: Bench, servers: dict[str, socket.socket]) -> Seen:
+def _nothing_arrives(bench: Bench, servers: dict[str, socket.socket]) -> Evidence:
     told, arrived = {}, []
     for name, server in servers.items():
         address = server.getsockname()
@@ -162,7 +161,7 @@ def _nothing_arrives(bench: Bench, servers: dict[str, socket.socket]) -> Seen:
     return True, "; ".join(reasons)
 
 
-def cannot_reach_processes(bench: Bench) -> Seen:
+def cannot_reach_processes(bench: Bench) -> Evidence:
     """A process of the same user as the worker's, if the doctor may start one as that user."""
     uid = int(bench.ask(attacks.identity).told["Uid"].split()[0])
     other = {"user": uid, "group": uid, "extra_groups": []} if os.geteuid() == 0 else {}
@@ -178,7 +177,7 @@ def cannot_reach_processes(bench: Bench) -> Seen:
     return holds and not died, "a process was killed" if died else seen
 
 
-def no_privileges(bench: Bench) -> Seen:
+def no_privileges(bench: Bench) -> Evidence:
     """No capabilities but the one that the Landlock tier needs under root, and no way to more."""
     told = bench.ask(attacks.identity).told
     sets = ["CapInh", "CapPrm", "CapEff", "CapAmb"] + ["CapBnd"] * (os.geteuid() == 0)
@@ -192,13 +191,13 @@ def no_privileges(bench: Bench) -> Seen:
     return True, f"only {READ_ANY}, within Landlock's rules" if has else "no capabilities, none to be gained"
 
 
-def own_user(bench: Bench) -> Seen:
+def own_user(bench: Bench) -> Evidence:
     """A user id that nobody else uses."""
     uid = int(bench.ask(attacks.identity).told["Uid"].split()[0])
     return uid >= FIRST_WORKER_UID, f"runs as user {uid}"
 
 
-def no_variables(bench: Bench) -> Seen:
+def no_variables(bench: Bench) -> Evidence:
     """No variable of the user's, that could hold a token."""
     told = bench.ask(attacks.environment).told
     ours = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT and name != "PWD"}
@@ -206,13 +205,13 @@ def no_variables(bench: Bench) -> Seen:
     return not found, f"{', '.join(found)} came along" if found else f"none of {len(ours)} came along"
 
 
-def cannot_call_the_kernel(bench: Bench) -> Seen:
+def cannot_call_the_kernel(bench: Bench) -> Evidence:
     """A new user namespace, tracing, mounting."""
     told = bench.ask(attacks.call_kernel).told
     return refused({name: os.strerror(error) if error in NO_ENTRY else attacks.DONE for name, error in told.items()})
 
 
-def nothing_is_left(bench: Bench) -> Seen:
+def nothing_is_left(bench: Bench) -> Evidence:
     """Files, shared memory and a process that detached itself twice are gone when the next check begins."""
     mark, key = f"9{os.getpid()}{time.monotonic_ns()}", secrets.randbelow(1 << 30) + 1
     told = bench.ask(attacks.litter, mark=mark, key=key).told
@@ -226,7 +225,7 @@ def nothing_is_left(bench: Bench) -> Seen:
     return True, f"{', '.join(tried)}: gone with the check"
 
 
-def time_is_limited(bench: Bench) -> Seen:
+def time_is_limited(bench: Bench) -> Evidence:
     """An endless loop is ended."""
     began = time.monotonic()
     holds, seen = _lost(bench, "time", attacks.loop)
@@ -236,34 +235,34 @@ def time_is_limited(bench: Bench) -> Seen:
     return seconds < most + LATE_SECONDS, f"endless loop ended after {seconds:.1f} s, limit {most:g}"
 
 
-def log_is_limited(bench: Bench) -> Seen:
+def log_is_limited(bench: Bench) -> Evidence:
     """Megabytes of prints neither block the worker nor fill the memory."""
     log = bench.ask(attacks.chatter, mib=3, last_words="the end").log
     kept = len(log) / 1024
     return kept <= bench.limits.log_kib and "the end" in log, f"3 MiB printed, the last {kept:.0f} KiB kept"
 
 
-def files_are_limited(bench: Bench) -> Seen:
+def files_are_limited(bench: Bench) -> Evidence:
     """Files cannot be opened without end."""
     most, opened = bench.limits.files, bench.ask(attacks.open_files, most=4 * bench.limits.files).told
     return opened <= most, f"{opened} opened, limit {most}"
 
 
-def file_size_is_limited(bench: Bench) -> Seen:
+def file_size_is_limited(bench: Bench) -> Evidence:
     """One file cannot grow without end."""
     most = bench.limits.file_mib
     written = bench.ask(attacks.fill, files=1, mib=2 * most).told
     return written <= most, f"{written:.0f} MiB written, limit {most}"
 
 
-def disk_is_limited(bench: Bench) -> Seen:
+def disk_is_limited(bench: Bench) -> Evidence:
     """Many files cannot fill the disk, or the memory that a private /tmp lives in."""
     most = bench.limits.file_mib
     written = bench.ask(attacks.fill, files=6, mib=most // 2).told
     return written <= most, f"{written:.0f} MiB written to 6 files, limit {most}"
 
 
-def processes_are_limited(bench: Bench) -> Seen:
+def processes_are_limited(bench: Bench) -> Evidence:
     """Forking without end is refused, or ended."""
     most = 4 * bench.limits.processes
     try:
@@ -273,12 +272,12 @@ def processes_are_limited(bench: Bench) -> Seen:
     return started < most, f"{started} started, then refused" if started < most else f"{started} were started"
 
 
-def memory_is_limited(bench: Bench) -> Seen:
+def memory_is_limited(bench: Bench) -> Evidence:
     """Taking memory without end is ended."""
     return _lost(bench, "memory", attacks.grow, mib=2 * bench.limits.memory_mib)
 
 
-def hidden_memory_is_limited(bench: Bench) -> Seen:
+def hidden_memory_is_limited(bench: Bench) -> Evidence:
     """Memory that no process has mapped, which a sum over processes misses, counts as well or cannot be had."""
     most = bench.limits.memory_mib
     for name, attack in (("files", attacks.hide_in_files), ("segments", attacks.hide_in_segments)):
@@ -293,7 +292,7 @@ def hidden_memory_is_limited(bench: Bench) -> Seen:
     return True, "in unmapped files and segments: refused, or seen"
 
 
-def _lost(bench: Bench, kind: str, attack: Callable[..., Any], **arguments: Any) -> Seen:
+def _lost(bench: Bench, kind: str, attack: Callable[..., Any], **arguments: Any) -> Evidence:
     try:
         bench.ask(attack, **arguments)
     except WorkerLost as lost:

@@ -6,7 +6,7 @@ failures than any that says something else, the feedback says what it is. A wron
 doubt leaves a failure without a name.
 """
 
-from grader.naming.mistakes import FOLDER, Mistake, PatchRefused, apply_patch, load_mistakes
+from grader.naming.mistakes import Mistake, PatchRefused, apply_patch, load_mistakes
 from grader.naming.recognising import Recogniser, chosen
 
-__all__ = ["FOLDER", "Mistake", "PatchRefused", "Recogniser", "apply_patch", "chosen", "load_mistakes"]
+__all__ = ["Mistake", "PatchRefused", "Recogniser", "apply_patch", "chosen", "load_mistakes"]

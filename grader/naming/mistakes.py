@@ -7,9 +7,8 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from grader.errors import GraderFault
+from grader.files import MISTAKES
 from grader.records import Record
-
-FOLDER = Path(__file__).resolve().parents[2] / "tests" / "submissions" / "wrong"
 
 
 class PatchRefused(Exception):  # noqa: N818 - named for what happened
@@ -37,7 +36,7 @@ class Mistake(Record):
         return f"This is what comes out when {self.what}."
 
 
-def load_mistakes(folder: Path = FOLDER) -> tuple[Mistake, ...]:
+def load_mistakes(folder: Path = MISTAKES) -> tuple[Mistake, ...]:
     """All known mistakes, in the order in which `expected.toml` in a folder lists them by name.
 
     Raises:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from grader.checking import Call, Subject, TrustedSubject
-from grader.naming.mistakes import FOLDER, Mistake, apply_patch, load_mistakes
+from grader.files import MISTAKES
+from grader.naming.mistakes import Mistake, apply_patch, load_mistakes
 from grader.naming.signature import Fields, Likeness, TooMuch, fields
 from grader.records import Outcome, Status
 from grader.sandbox import Worker, WorkerLost
@@ -47,7 +48,7 @@ class Recogniser:
         folder: where the patches are, and the list of them.
     """
 
-    def __init__(self, reference: Worker, answers: dict[bytes, Any], folder: Path = FOLDER) -> None:
+    def __init__(self, reference: Worker, answers: dict[bytes, Any], folder: Path = MISTAKES) -> None:
         self._folder = folder
         self._reference = reference
         self._answers = answers

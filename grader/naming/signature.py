@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from grader.sandbox.worker import CallError
+from grader.sandbox import CallError
 
 # A mistake written in another way sums in another order.
 RELATIVE, ABSOLUTE = 1e-4, 1e-6

@@ -15,7 +15,7 @@ SHADES = 8  # between the red of one sample and the next; a JPEG file is off by 
 IGNORED = 255
 
 
-class Tape:
+class EventLog:
     """Everything that happened, in order; `phases` are the epochs of training and validation it belongs to.
 
     Args:
@@ -29,7 +29,7 @@ class Tape:
         self.inside: str | None = None
         self.samples: list[int] = []
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Tape":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "EventLog":
         """A copy of the model, kept by a trainer as its best one, goes on noting here."""
         return self
 
@@ -55,19 +55,19 @@ class TinyNet(nn.Module):
     Args:
         samples: how many there are.
         classes: c.
-        tape: notes every forward pass.
+        log: notes every forward pass.
         as_mapping: give the scores as torchvision's networks do, under the key `out`.
     """
 
     passes: torch.Tensor
 
-    def __init__(self, samples: int, classes: int, tape: Tape, *, as_mapping: bool) -> None:
+    def __init__(self, samples: int, classes: int, log: EventLog, *, as_mapping: bool) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(3)
         self.mix = nn.Conv2d(3, classes, 1)
         self.own = nn.Parameter(torch.zeros(samples, classes))
         self.register_buffer("passes", torch.zeros((), dtype=torch.long))
-        self.tape = tape
+        self.log = log
         self.as_mapping = as_mapping
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | Mapping[str, torch.Tensor]:
@@ -75,10 +75,10 @@ class TinyNet(nn.Module):
         red = (images[:, 0, 0, 0].detach() * 255).round().long()
         samples = (red // SHADES).clamp(0, len(self.own) - 1)
         self._enter_phase(samples.tolist())
-        if self.tape.phases[-1]["kind"] == "train":
+        if self.log.phases[-1]["kind"] == "train":
             self.passes += 1
         scores = self.mix(self.norm(images)) + self.own[samples][:, :, None, None]
-        self.tape.note(
+        self.log.note(
             "forward",
             samples=samples.tolist(),
             training=self.norm.training,
@@ -88,32 +88,32 @@ class TinyNet(nn.Module):
         return OrderedDict(out=scores) if self.as_mapping else scores
 
     def _enter_phase(self, samples: list[int]) -> None:
-        tape = self.tape
-        tape.samples = samples
-        kind = "train" if samples[0] < tape.train_samples else "val"
-        if tape.inside is None and (not tape.phases or tape.phases[-1]["kind"] != kind):
-            tape.begin(kind)
-        if tape.phases[-1]["passes"] is None:
-            tape.phases[-1]["passes"] = int(self.passes)
+        log = self.log
+        log.samples = samples
+        kind = "train" if samples[0] < log.train_samples else "val"
+        if log.inside is None and (not log.phases or log.phases[-1]["kind"] != kind):
+            log.begin(kind)
+        if log.phases[-1]["passes"] is None:
+            log.phases[-1]["passes"] = int(self.passes)
 
 
 class Loss(nn.CrossEntropyLoss):
     """Cross-entropy, a mean over the pixels of a batch, that notes what it was given."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, log: EventLog) -> None:
         super().__init__(ignore_index=IGNORED)
-        self.tape = tape
+        self.log = log
 
     def forward(self, input: Any, target: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch's own name
         """Note both and return the loss, of labels that are no class as if they were the nearest one."""
         scores, labels = scores_in(input), maps_in(target)
         nearest = torch.where(labels == IGNORED, labels, labels.clamp(0, scores.shape[1] - 1))
         value = super().forward(scores, nearest)
-        self.tape.note(
+        self.log.note(
             "loss",
             value=value.item(),
             size=len(labels),
-            samples=self.tape.samples,
+            samples=self.log.samples,
             labels=labels.tolist(),
             shapes=[shape_of(input), shape_of(target)],
         )
@@ -126,20 +126,20 @@ class Metric:
     Args:
         name: `train` or `val`.
         classes: one entry a class.
-        tape: notes resets and updates.
+        log: notes resets and updates.
         script: values by epoch, counted from 0; None for the real one.
     """
 
-    def __init__(self, name: str, classes: list[str], tape: Tape, script: list[float] | None) -> None:
+    def __init__(self, name: str, classes: list[str], log: EventLog, script: list[float] | None) -> None:
         self.name = name
         self.classes = classes
-        self.tape = tape
+        self.log = log
         self.script = script
         self.confusion = torch.zeros(len(classes), len(classes))
 
     def reset(self) -> None:
         """Forget everything."""
-        self.tape.note("reset", metric=self.name)
+        self.log.note("reset", metric=self.name)
         self.confusion.zero_()
 
     def update(self, prediction: Any, target: torch.Tensor) -> None:
@@ -149,20 +149,20 @@ class Metric:
         counted = (labels >= 0) & (labels < len(self.classes))
         ones = torch.ones(int(counted.sum()))
         self.confusion.index_put_((labels[counted], predicted[counted]), ones, accumulate=True)
-        self.tape.note(
+        self.log.note(
             "update",
             metric=self.name,
             labels=labels.tolist(),
             predicted=predicted.tolist(),
             shapes=[shape_of(prediction), shape_of(target)],
         )
-        if self.tape.phases and self.tape.phases[-1]["kind"] == self.name:
-            self.tape.phases[-1]["metric"] = self.mIoU()
+        if self.log.phases and self.log.phases[-1]["kind"] == self.name:
+            self.log.phases[-1]["metric"] = self.mIoU()
 
     def mIoU(self) -> float:  # noqa: N802 - the handout's name
         """Mean over all classes of TP / (TP + FP + FN)."""
         if self.script is not None:
-            return self.script[max(0, min(self.tape.trained_epochs(), len(self.script)) - 1)]
+            return self.script[max(0, min(self.log.trained_epochs(), len(self.script)) - 1)]
         true = self.confusion.diagonal()
         union = self.confusion.sum(dim=0) + self.confusion.sum(dim=1) - true
         return float((true / union.clamp(min=1)).mean())
@@ -174,30 +174,30 @@ class Metric:
 class Descent(torch.optim.SGD):
     """Gradient descent that notes at every step its learning rate and the samples whose gradients it takes."""
 
-    def __init__(self, net: TinyNet, tape: Tape, lr: float, momentum: float) -> None:
+    def __init__(self, net: TinyNet, log: EventLog, lr: float, momentum: float) -> None:
         super().__init__(net.parameters(), lr=lr, momentum=momentum)
         self.net = net
-        self.tape = tape
+        self.log = log
 
     def step(self, closure: Any = None) -> Any:
         """Note, then take the step."""
         own = self.net.own.grad
         samples = [] if own is None else own.abs().sum(dim=1).nonzero().flatten().tolist()
-        self.tape.note("step", lr=float(self.param_groups[0]["lr"]), samples=samples)
+        self.log.note("step", lr=float(self.param_groups[0]["lr"]), samples=samples)
         return super().step(closure)
 
 
 class Schedule(torch.optim.lr_scheduler.ExponentialLR):
     """An exponential schedule that notes its steps."""
 
-    def __init__(self, optimizer: Descent, tape: Tape, gamma: float) -> None:
-        self.tape = tape
+    def __init__(self, optimizer: Descent, log: EventLog, gamma: float) -> None:
+        self.log = log
         super().__init__(optimizer, gamma)
-        tape.events.clear()  # its constructor takes a first step, which is none of the trainer's
+        log.events.clear()  # its constructor takes a first step, which is none of the trainer's
 
     def step(self, epoch: int | None = None) -> None:
         """Note, then take the step."""
-        self.tape.note("scheduler")
+        self.log.note("scheduler")
         super().step(epoch) if epoch is not None else super().step()
 
 

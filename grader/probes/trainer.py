@@ -15,7 +15,7 @@ from unittest import mock
 import torch
 from torch import nn
 
-from grader.probes.instruments import Descent, Loss, Metric, Schedule, Tape, TinyNet, maps_in, scores_in
+from grader.probes.instruments import Descent, EventLog, Loss, Metric, Schedule, TinyNet, maps_in, scores_in
 from grader.probes.pictures import Plain, open_pets, open_streets, write
 from grader.probes.weights import perturb
 from grader.worker.answers import WrongAnswer, kind, number
@@ -56,42 +56,45 @@ def run(  # noqa: PLR0913, PLR0917 - the trainer itself takes as many, and each 
         dispose: call `dispose()` at the end.
 
     Returns:
-        `events` and `phases` (see `Tape`), the `final` state of the network, `files` in the folder of the models, and
-        the states in them that are called `best` and `last`, None where there is none.
+        `events` and `phases` (see `EventLog`), the `final` state of the network, `files` in the folder of the models,
+        and the states in them that are called `best` and `last`, None where there is none.
     """
     classes = PETS if data == "pets" else STREETS
     count = {split: len(of_split) for split, of_split in masks.items()}
-    tape = Tape(count["train"])
-    net = TinyNet(sum(count.values()), classes, tape, as_mapping=as_mapping)
+    log = EventLog(count["train"])
+    net = TinyNet(sum(count.values()), classes, log, as_mapping=as_mapping)
     perturb(net, weights)
     folder = Path(tempfile.mkdtemp())
-    (folder / "models").mkdir()
-    optimizer = Descent(net, tape, lr=LEARNING_RATE, momentum=momentum)
+    models = folder / "models"
+    models.mkdir()
     train_data, val_data = _data(data, folder / "data", masks, own_class=own_class)
     trainer = import_module("dlvc.trainer").ImgSemSegTrainer(
         model=_segmenter(net),
-        optimizer=optimizer,
-        loss_fn=Loss(tape),
-        lr_scheduler=Schedule(optimizer, tape, gamma),
-        **_metrics(classes, tape, scripts or {}),
         train_data=train_data,
         val_data=val_data,
         device=torch.device("cpu"),
         num_epochs=epochs,
-        training_save_dir=folder / "models",
+        training_save_dir=models,
         batch_size=batch_size,
         val_frequency=val_frequency,
+        **_optimization(net, log, momentum, gamma),
+        **_metrics(classes, log, scripts or {}),
     )
-    _listen(trainer, tape)
+    _listen(trainer, log)
     trainer.train()
     if dispose:
         trainer.dispose()
-    return {"events": tape.events, "phases": tape.phases, "final": net.state_dict()} | _saved(folder / "models", net)
+    return {"events": log.events, "phases": log.phases, "final": net.state_dict()} | _saved(models, net)
 
 
-def _metrics(classes: int, tape: Tape, scripts: dict[str, list[float]]) -> dict[str, Metric]:
+def _optimization(net: TinyNet, log: EventLog, momentum: float, gamma: float) -> dict[str, Any]:
+    optimizer = Descent(net, log, lr=LEARNING_RATE, momentum=momentum)
+    return {"optimizer": optimizer, "loss_fn": Loss(log), "lr_scheduler": Schedule(optimizer, log, gamma)}
+
+
+def _metrics(classes: int, log: EventLog, scripts: dict[str, list[float]]) -> dict[str, Metric]:
     names = [f"class {number}" for number in range(classes)]
-    return {f"{which}_metric": Metric(which, names, tape, scripts.get(which)) for which in ("train", "val")}
+    return {f"{which}_metric": Metric(which, names, log, scripts.get(which)) for which in ("train", "val")}
 
 
 def _data(data: str, root: Path, masks: dict[str, torch.Tensor], *, own_class: bool) -> list[Any]:
@@ -138,20 +141,20 @@ def _save(net: nn.Module, save_dir: Path | str, suffix: str | None = None) -> No
     torch.save(net.state_dict(), Path(save_dir, f"{name}.pth"))
 
 
-def _listen(trainer: Any, tape: Tape) -> None:
+def _listen(trainer: Any, log: EventLog) -> None:
     """Have the calls of `_train_epoch` and `_val_epoch`, and what they return, noted."""
     for name, phase in (("_train_epoch", "train"), ("_val_epoch", "val")):
-        setattr(trainer, name, partial(_heard, getattr(trainer, name), phase, tape))
+        setattr(trainer, name, partial(_heard, getattr(trainer, name), phase, log))
 
 
-def _heard(method: Callable[..., Any], phase: str, tape: Tape, *positional: Any, **named: Any) -> Any:
-    tape.begin(phase)
-    tape.inside = phase
+def _heard(method: Callable[..., Any], phase: str, log: EventLog, *positional: Any, **named: Any) -> Any:
+    log.begin(phase)
+    log.inside = phase
     try:
         value = method(*positional, **named)
     finally:
-        tape.inside = None
-    tape.phases[-1] |= {"returned": _numbers(value), "kind_returned": kind(value)}
+        log.inside = None
+    log.phases[-1] |= {"returned": _numbers(value), "kind_returned": kind(value)}
     return value
 
 
@@ -238,7 +241,7 @@ def _small_world(seen: list[Any]) -> Iterator[None]:
         return real(scores_in(scores), maps.clamp(0, PETS - 1), *more, **options)
 
     def network(*_: Any, **__: Any) -> nn.Module:
-        return TinyNet(1, PETS, Tape(0), as_mapping=True)
+        return TinyNet(1, PETS, EventLog(0), as_mapping=True)
 
     with (
         mock.patch.object(functional, "cross_entropy", listening),

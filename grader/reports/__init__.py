@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from grader.errors import GraderFault
+from grader.files import write_atomically
 from grader.records import Gradesheet
 from grader.reports.html import gradesheet_html
 from grader.reports.json_sheet import gradesheet_json, load_gradesheet, write_schema
@@ -10,7 +11,6 @@ from grader.reports.junit import gradesheet_junit
 from grader.reports.notebook import gradesheet_notebook
 from grader.reports.terminal import print_gradesheet, print_line
 from grader.reports.timings import print_timings
-from grader.reports.writing import write_atomically
 from grader.rubric import Rubric
 
 __all__ = ["load_gradesheet", "print_gradesheet", "print_line", "print_timings", "write_reports", "write_schema"]

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from grader.errors import GraderFault
+from grader.files import write_atomically
 from grader.records import SCHEMA_VERSION, Gradesheet
 from grader.reports.text import escaped, visible
-from grader.reports.writing import write_atomically
 
 SCHEMA_FILE = Path(__file__).parents[1] / "schemas" / "gradesheet.schema.json"
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from grader.curves import METRICS, load_published
+from grader.experiments.curves import METRICS, load_published
 from grader.records import Gradesheet, Item, Run, SmokeTraining, Unseen, Visibility
 from grader.reports.markdown import block, code, prose
 from grader.reports.overview import (

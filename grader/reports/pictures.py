@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from grader.curves import BLUE, METRICS, Look, add_legend, draw_run, load_published, prepare_axes, shade, small_png
+from grader.experiments.curves import METRICS, load_published
+from grader.experiments.figures import BLUE, Look, add_legend, draw_run, prepare_axes, shade, small_png
 from grader.records import Band, Run, Sample, Series, SmokeTraining, Unseen
 from grader.reports.samples import WRONG, Shown, coloured, marked, read_sample, wrong_pixels
 from grader.reports.text import counted, one_line, visible

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from grader.errors import GraderFault, UsageError
-from grader.experiments import Experiment, load_experiments
+from grader.experiments.plans import Experiment, load_experiments
 from grader.records import Scale
 from grader.reproduction.comparing import Verdict
 from grader.reproduction.running import Device, Ending, Plan, alone_in, run_experiment

@@ -9,7 +9,7 @@ from enum import StrEnum
 from statistics import mean, stdev
 from typing import Final
 
-from grader.experiments import Experiment
+from grader.experiments.plans import Experiment
 from grader.records import Record, Run
 from grader.reproduction.running import Ending, State
 

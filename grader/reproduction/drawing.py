@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 
 from matplotlib.figure import Figure
 
-from grader.curves import PALETTE, Look, combined, curve_figure, shade
-from grader.experiments import Experiment
+from grader.experiments.curves import combined
+from grader.experiments.figures import PALETTE, Look, curve_figure, shade
+from grader.experiments.plans import Experiment
 from grader.records import Run
 
 FAINT: Final = 0.35  # of the published curves, which lie behind ours in the same colour

@@ -20,13 +20,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-from grader.curves import history_epochs, run_of_history
 from grader.errors import UsageError
-from grader.experiments import LAST_MODEL, Experiment
-from grader.lane import ROOT
-from grader.pipeline import REFERENCE
+from grader.experiments.curves import history_epochs, run_of_history
+from grader.experiments.plans import LAST_MODEL, Experiment
+from grader.files import REFERENCE, ROOT, write_atomically
 from grader.records import Run, Scale
-from grader.reports.writing import write_atomically
 from grader.reproduction.sources import Source
 from grader.sandbox.limits import usable_cores
 from grader.sandbox.processes import kill_tree
@@ -189,12 +187,12 @@ def _clear(folder: Path) -> None:
 
 
 def _command(plan: Plan, experiment: Experiment, seed: int) -> list[str]:
-    """Return the command line of a training, under a leash."""
+    """Return the command line of a training, that ends with this process."""
     loaders = min(usable_cores() - 1, MOST_LOADERS) if plan.scale == "full" else 0
     script = plan.scripts.resolve() / experiment.script
     arguments = experiment.arguments(plan.scale, plan.source.root, plan.results(seed))
     extra = ("--seed", seed, "--device", plan.device, "--num-workers", loaders)
-    return [sys.executable, "-m", "grader.leash", str(script), *arguments, *map(str, extra)]
+    return [sys.executable, "-m", "grader.experiments.child_process", str(script), *arguments, *map(str, extra)]
 
 
 def _train(command: list[str], folder: Path, lock: int, watch: Watch) -> int:

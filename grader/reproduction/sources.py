@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from grader.errors import UsageError
-from grader.experiments import Experiment
+from grader.experiments.plans import Experiment
 from grader.lookalikes import SCALES, Progress, make_lookalikes
 from grader.lookalikes.making import MARKER, PETS, STREETS, VERSION
 from grader.records import Scale

@@ -10,12 +10,12 @@ from typing import Final, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from grader.curves import load_published, runs_csv
-from grader.doctor.host import gpus
-from grader.experiments import Experiment
+from grader.environment import gpus
+from grader.experiments.curves import load_published, runs_csv
+from grader.experiments.plans import Experiment
+from grader.files import write_atomically
 from grader.records import Record, Run, Scale
 from grader.reports.text import counted
-from grader.reports.writing import write_atomically
 from grader.reproduction.comparing import (
     READING_ERROR,
     SEED_BAND,

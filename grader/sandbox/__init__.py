@@ -25,8 +25,20 @@ submission's own error, or in `WorkerLost`, which names what ended it; silence i
 Whose fault: a worker that cannot start, or a zygote that dies with no child running, raises `GraderFault`.
 """
 
+from grader.sandbox.failures import CallError, CallFailed, WorkerLost
 from grader.sandbox.limits import Limits
+from grader.sandbox.session import Session
 from grader.sandbox.tiers import choose_isolation
-from grader.sandbox.worker import CallFailed, Session, Worker, WorkerLost
+from grader.sandbox.work_folder import work_folder
+from grader.sandbox.worker import Worker
 
-__all__ = ["CallFailed", "Limits", "Session", "Worker", "WorkerLost", "choose_isolation"]
+__all__ = [
+    "CallError",
+    "CallFailed",
+    "Limits",
+    "Session",
+    "Worker",
+    "WorkerLost",
+    "choose_isolation",
+    "work_folder",
+]

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import GraderFault, UsageError
+from grader.files import ROOT
 from grader.records import Isolation
 from grader.sandbox.limits import MIB, Limits
 
-HARNESS = Path(__file__).resolve().parents[2]
 WORKER_FILES = ("grader/__init__.py", "grader/worker", "grader/probes")
 TREES = ("/submission", "/spare")
 WORKER_MAIN = "grader/worker/__main__.py"
@@ -125,7 +125,7 @@ def plan(
     as_root = os.geteuid() == 0
     if as_root:
         os.chown(scratch, uid, uid)
-    command = worker_command(str(HARNESS / WORKER_MAIN), python)
+    command = worker_command(str(ROOT / WORKER_MAIN), python)
     return Plan(
         argv=(*(_unprivileged(uid, keep=READ_ANY) if as_root else ()), *command),
         trees=tuple(map(str, trees)),
@@ -149,7 +149,7 @@ def _bubblewrap(trees: Sequence[Path], limits: Limits, uid: int) -> Plan:
     argv += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp", "--perms", "1777", "--size", size]  # noqa: S108
     argv += ["--tmpfs", "/dev/shm"]  # noqa: S108
     places = dict(zip(map(str, trees), TREES, strict=False))
-    argv += _view({str(HARNESS / name): f"/harness/{name}" for name in WORKER_FILES} | places)
+    argv += _view({str(ROOT / name): f"/harness/{name}" for name in WORKER_FILES} | places)
     argv += ["--remount-ro", "/", "--chdir", "/tmp"]  # noqa: S108
     inside = _unprivileged(uid) if as_root else ()
     return Plan(
@@ -197,7 +197,7 @@ def _unprivileged(uid: int, keep: str = "") -> tuple[str, ...]:
 
 
 def _landlock_paths(trees: Sequence[Path], scratch: Path) -> dict[str, list[str]]:
-    harness = [str(HARNESS / name) for name in WORKER_FILES]
+    harness = [str(ROOT / name) for name in WORKER_FILES]
     devices = ["/dev/urandom", "/dev/random", "/dev/zero"]
     read = [*SYSTEM_FOLDERS, *SYSTEM_FILES, *python_folders(), *harness, *devices, "/proc", *map(str, trees)]
     return {
@@ -246,7 +246,7 @@ def why_unavailable(tier: Isolation) -> str | None:
         return _try([sys.executable, "-I", "-c", _LANDLOCK_PROBE])
     if shutil.which("bwrap") is None:
         return "the program bwrap is not installed"
-    command = _bubblewrap([HARNESS / "grader" / "probes"], Limits(), FIRST_WORKER_UID).argv
+    command = _bubblewrap([ROOT / "grader" / "probes"], Limits(), FIRST_WORKER_UID).argv
     return _try([*command[:-1], "-c", "import os; os.listdir('/submission')"])
 
 

@@ -12,137 +12,21 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
-
-from pydantic import ValidationError
+from typing import Any, Self
 
 from grader.errors import GraderFault
-from grader.records import Isolation, Record
+from grader.records import Isolation
+from grader.sandbox.failures import WorkerLost
 from grader.sandbox.limits import Limits
 from grader.sandbox.processes import kill_tree, last_lines, processor_seconds, stopped
+from grader.sandbox.session import Session
 from grader.sandbox.tiers import ENVIRONMENT, FIRST_WORKER_UID, plan
 from grader.sandbox.watchdog import Watchdog
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps, FrameTimeout, ProtocolError
 from grader.worker.cleaning import remove
 
 REAP_SECONDS = 5.0
-TEXT_LENGTH = 8000
-MOST_ALARMS, ALARM_LENGTH = 20, 300
 UIDS = 1 << 29
-
-
-class CallError(Record):
-    """What went wrong inside a probe call, as the worker tells it; every word of it is the submission's."""
-
-    type: str
-    bases: tuple[str, ...]
-    message: str
-    traceback: str
-    where: str | None
-    wrong_answer: bool
-    errno: int | None
-    missing_module: str | None
-    lacks: Literal["network", "shared memory"] | None
-
-
-class CallFailed(Exception):  # noqa: N818 - the submission's failure, not an error of ours
-    """A probe call raised inside the worker."""
-
-    def __init__(self, error: CallError) -> None:
-        super().__init__(f"{error.type}: {error.message}")
-        self.error = error
-
-
-class WorkerLost(BaseException):
-    """The worker gave no answer: it hung, died, spoke garbage or went over a limit.
-
-    A `BaseException`, since nothing that runs between the call and the plugin may take it for an answer: Hypothesis
-    would otherwise try to shrink the example that killed the worker.
-
-    Args:
-        kind: `time`, `memory`, `processes`, `disk`, `signal`, `exit`, `garbage`.
-        message: what happened, naming the limit and its value.
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-
-
-class Session:
-    """One check's conversation with one fresh child of a worker."""
-
-    def __init__(self, worker: "Worker", channel: Channel, log: bytearray, seed: int, limits: Limits) -> None:
-        self._worker = worker
-        self._limits = limits
-        self._channel = channel
-        self._log = log
-        self._seed = seed
-        self._ends = time.monotonic() + limits.check_seconds
-        self._lost: WorkerLost | None = None
-        self.alarms: set[tuple[str, str]] = set()
-
-    @property
-    def log(self) -> str:
-        """What the child has printed, its end only if it is long."""
-        self._channel.drain_log()
-        return self._log.decode(errors="replace")
-
-    @property
-    def received(self) -> int:
-        """How many bytes the child has answered so far."""
-        return self._channel.received
-
-    def call(self, probe: str, arguments: dict[str, Any]) -> Any:
-        """Ask the child for one answer.
-
-        Args:
-            probe: `<module>_<function>` of `grader.probes`.
-            arguments: a tree of JSON values and numpy arrays.
-
-        Raises:
-            CallFailed: the probe raised; the submission's doing unless the probe itself is wrong.
-            WorkerLost: there was no answer; the session is over and every further call raises the same.
-        """
-        if self._lost is not None:
-            raise self._lost
-        limits = self._limits
-        deadline = min(time.monotonic() + limits.call_seconds, self._ends)
-        try:
-            self._channel.send({"probe": probe, "seed": self._seed, "arguments": arguments}, deadline)
-            answer = self._channel.receive(deadline)
-            self._hear(answer)
-            return self._value(answer)
-        except FrameTimeout:
-            of_check = deadline == self._ends
-            allowed = limits.check_seconds if of_check else limits.call_seconds
-            what = "this check" if of_check else "one call"
-            self._lost = WorkerLost("time", f"No answer within {allowed:g} s, the time limit of {what}.")
-        except ProtocolError as error:
-            self._lost = WorkerLost("garbage", f"The answer was not readable: {error}.")
-        except ChannelClosed:
-            self._lost = self._worker.explain_death()
-        self._worker.end_child(patient=False)
-        raise self._lost
-
-    def _hear(self, answer: Any) -> None:
-        """Keep what the worker noticed; it is the submission's process that says so, so it may be missing or odd."""
-        said = answer.get("alarms") if isinstance(answer, dict) else None
-        for alarm in said[:MOST_ALARMS] if isinstance(said, list) else ():
-            if isinstance(alarm, list) and len(alarm) == 2 and all(isinstance(text, str) for text in alarm):
-                self.alarms.add((alarm[0][:ALARM_LENGTH], alarm[1][:ALARM_LENGTH]))
-
-    @staticmethod
-    def _value(answer: Any) -> Any:
-        if isinstance(answer, dict) and answer.get("ok") is True and "value" in answer:
-            return answer["value"]
-        try:
-            error = CallError.model_validate(answer["error"])
-        except (TypeError, KeyError, ValidationError):
-            raise ProtocolError("it is no answer to a call") from None
-        cut = {name: text[:TEXT_LENGTH] for name, text in error if isinstance(text, str)}
-        raise CallFailed(error.model_copy(update=cut))
 
 
 class Worker:

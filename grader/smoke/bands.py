@@ -12,22 +12,22 @@ import numpy as np
 from pydantic import ValidationError
 
 from grader.checking import Subject
-from grader.curves import METRICS, combined
+from grader.checking.level_orders import ORDER
+from grader.checking.script_runs import make
 from grader.errors import GraderFault
+from grader.experiments.curves import METRICS, combined
+from grader.files import DATA, write_atomically
 from grader.intake import take_in
-from grader.levels import ORDER
 from grader.lookalikes.making import VERSION
 from grader.records import Band, Isolation, Record, Run, Series
-from grader.reports.writing import write_atomically
 from grader.sandbox import Limits, Worker
 from grader.sandbox.limits import usable_cores
-from grader.scripts.runs import make
 from grader.smoke.pictures import CLASSES, draw_unseen
 from grader.smoke.plans import PLANS, Plan
 from grader.smoke.results import EVALUATION_SECONDS, predicted, read_run
 from grader.smoke.unseen import class_iou, confusion, miou, rounded
 
-BANDS_FILE: Final = Path(__file__).parents[1] / "data" / "smoke_bands.json"
+BANDS_FILE: Final = DATA / "smoke_bands.json"
 COMMAND: Final = "python -m grader bands --seeds {seeds}"
 SLACK = 0.05  # of mIoU: a quarter of what a minute of training gains over one class for every pixel
 

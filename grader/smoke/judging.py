@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from grader.answers.script_run import Run as Noted
 from grader.records import Run, TrainingVerdict
-from grader.scripts.record import Run as Noted
 from grader.smoke.bands import Measurements
 from grader.smoke.pictures import CLASSES
 from grader.smoke.plans import Plan

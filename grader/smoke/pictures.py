@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from grader.checking.script_data import PET_ROOT
 from grader.lookalikes.canvas import Picture
 from grader.lookalikes.figures import BREEDS
 from grader.lookalikes.making import Counts, draw, encoded, pets_list, tasks
 from grader.lookalikes.pets import draw_pet
-from grader.scripts.data import PET_ROOT
 
 UNSEEN = 80
 SIZE: Final = 64

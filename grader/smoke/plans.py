@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from grader.scripts.data import PET_ROOT
-from grader.scripts.runs import Command
+from grader.checking.script_data import PET_ROOT
+from grader.checking.script_runs import Command
 from grader.smoke.pictures import SIZE, training_files
 
 Network = Literal["segformer", "fcn"]

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from grader.answers.script_run import Run as Noted
 from grader.checking import Subject
-from grader.curves import METRICS, history_epochs, run_of_history
+from grader.checking.script_runs import TRAINING_THREADS
+from grader.experiments.curves import METRICS, history_epochs, run_of_history
 from grader.records import Run, Series
-from grader.scripts.record import Run as Noted
-from grader.scripts.runs import TRAINING_THREADS
 from grader.smoke.pictures import CLASSES, Pixels
 from grader.smoke.plans import Plan
 

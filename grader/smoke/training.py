@@ -6,17 +6,17 @@ from typing import NamedTuple
 import numpy as np
 
 from grader.checking import CheckFailed, NotScored, Subject
-from grader.levels import ORDER, ORDERS
+from grader.checking.level_orders import ORDER, ORDERS
+from grader.checking.script_runs import Made
+from grader.checking.tolerances import tolerance
 from grader.records import Finding, Run, SmokeTraining, TrainingVerdict, Unseen
 from grader.sandbox import WorkerLost
-from grader.scripts.runs import Made
 from grader.smoke.bands import Measurements
 from grader.smoke.judging import Judgement, judge
 from grader.smoke.pictures import CLASSES, Labelled, Pixels, draw_unseen, validation
 from grader.smoke.plans import Plan
 from grader.smoke.results import EVALUATION_SECONDS, learning_rates, predicted, read_run
 from grader.smoke.unseen import Counts, class_iou, confusion, miou, rounded, samples
-from grader.tolerances import tolerance
 
 CONTRADICTION = tolerance(
     "smoke.history",

@@ -30,7 +30,6 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import grader.probes
 from grader.worker.alarms import originals
 from grader.worker.channel import Channel, ChannelClosed, FrameCaps
 from grader.worker.cleaning import remove
@@ -44,6 +43,8 @@ from grader.worker.confine import (
     restrict_signals,
 )
 
+# Looked up by file: the probes are written with what stands in this package.
+PROBES = str(Path(__file__).resolve().parents[1] / "probes")
 # What children confine themselves with, where the host has it.
 CONFINING = ("landlock", "pyseccomp")
 SETTLE_SECONDS = 1.0
@@ -79,7 +80,7 @@ def prepare(settings: dict[str, Any]) -> dict[str, Any]:
     for name in CONFINING:
         with suppress(ImportError, OSError, AttributeError):
             importlib.import_module(name)
-    probes = [f"grader.probes.{module.name}" for module in pkgutil.iter_modules(grader.probes.__path__)]
+    probes = [f"grader.probes.{module.name}" for module in pkgutil.iter_modules([PROBES])]
     for name in (*probes, *settings["preload"]):
         importlib.import_module(name)
     originals()

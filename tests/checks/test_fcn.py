@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 
+from grader.answers.script_run import Forward
 from grader.checking import NotScored, Subject, fail, nearest
-from grader.scripts.data import BLUE, PET_ROOT, RED, pets
-from grader.scripts.record import Forward
-from grader.scripts.runs import RATE, Command, Made, Runs, expect_outputs, expect_schedule, expect_settings
-from grader.tolerances import tolerance
+from grader.checking.script_data import BLUE, PET_ROOT, RED, pets
+from grader.checking.script_runs import RATE, Command, Made, Runs, expect_outputs, expect_schedule, expect_settings
+from grader.checking.tolerances import tolerance
 from grader.worker.names import bare
 
 SCRIPT = "train.py"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from grader.checking import Subject, expect_close, fail
-from grader.tolerances import tolerance
+from grader.checking.tolerances import tolerance
 
 IGNORED = 255
 VALUE = tolerance(

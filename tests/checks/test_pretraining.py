@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from grader.checking import NotScored, Subject, fail
-from grader.scripts.data import CLASSES, IGNORED, LABELLED_SHARE, PET_ROOT, STREET_ROOT, pets, streets
-from grader.scripts.runs import Command, Made, Runs, expect_outputs, expect_schedule, expect_settings, is_set
+from grader.checking.script_data import CLASSES, IGNORED, LABELLED_SHARE, PET_ROOT, STREET_ROOT, pets, streets
+from grader.checking.script_runs import Command, Made, Runs, expect_outputs, expect_schedule, expect_settings, is_set
 from grader.worker.names import half
 
 SCRIPT = "train_segformer.py"

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.checking import Subject, expect_close, fail, fail_by_difference, nearest, share_used
-from grader.levels import ORDER, ORDERS
-from grader.tolerances import Tolerance, tolerance
+from grader.checking.level_orders import ORDER, ORDERS
+from grader.checking.tolerances import Tolerance, tolerance
 
 FORWARD = tolerance("segformer.forward", "relative", "float32, summed in another order")
 BACKWARD = tolerance(

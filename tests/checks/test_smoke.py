@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from grader.checking import CheckFailed, NotScored, Subject
+from grader.checking.script_runs import Runs
 from grader.records import Finding, SmokeTraining, TrainingVerdict
 from grader.sandbox import WorkerLost
-from grader.scripts.runs import Runs
 from grader.smoke.bands import Measurements, load_bands
 from grader.smoke.plans import PLANS
 from grader.smoke.training import Trained, compare_with_history, put_together

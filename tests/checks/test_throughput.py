@@ -1,4 +1,4 @@
-"""How fast the metric and the SegFormer are beside the solution's, on whatever machine this is (`grader.throughput`).
+"""How fast the metric and the SegFormer are beside the solution's, on whatever machine this is.
 
 Sizes are drawn, so that no particular ones are worth being fast for. The scales leave room for any ordinary way to
 write the assignment; what they find out are loops over pixels, and work that is done again and again.
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from grader.checking import NotScored, Subject, TrustedSubject, expect_close, nearest
-from grader.levels import ORDER, ORDERS
-from grader.throughput import Race, Scale, judge
-from grader.tolerances import tolerance
+from grader.checking.level_orders import ORDER, ORDERS
+from grader.checking.throughput import Race, Scale, judge
+from grader.checking.tolerances import tolerance
 
 # One argmax, masks and one bincount are worth everything (0.06 and more), a loop over pixels nothing (0.001).
 METRIC = Scale(full=1 / 50, nothing=1 / 200)
@@ -65,13 +65,13 @@ def order_of(student: Subject, solution: Subject, rng: np.random.Generator) -> l
 
 
 @pytest.fixture
-def race(student: Subject, opponent: TrustedSubject, rng: np.random.Generator) -> Callable[..., Race]:
+def race(student: Subject, fresh_reference: TrustedSubject, rng: np.random.Generator) -> Callable[..., Race]:
     """A race at a probe; networks are compared in the order in which the submission concatenates levels."""
 
     def make(probe: str, compare: Callable[[Any, Any], None], *, network: bool = True) -> Race:
-        made = Race(student, opponent, rng, probe, compare)
+        made = Race(student, fresh_reference, rng, probe, compare)
         if network:
-            made.only_for_solution = {"order": order_of(student, opponent, rng)}
+            made.only_for_solution = {"order": order_of(student, fresh_reference, rng)}
         return made
 
     return make

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from grader.checking import NotScored, Subject, expect_close, fail, fail_by_difference, nearest
-from grader.sharing import Shared
-from grader.tape import (
+from grader.checking.shared_runs import Shared
+from grader.checking.tolerances import tolerance
+from grader.checking.watched_training import (
     RETURNED,
     TAKERS,
     WORDS,
@@ -37,7 +38,6 @@ from grader.tape import (
     times,
     validated,
 )
-from grader.tolerances import tolerance
 
 STEPS = tolerance("trainer.steps", "relative", "three steps in float32, over samples in another order")
 

@@ -13,19 +13,19 @@ import psutil
 import pytest
 from hypothesis import Phase
 
-from grader import plugin as plugin_module
 from grader.checking import Call
+from grader.files import CHECKS
 from grader.intake import take_in
-from grader.lane import CHECKS
 from grader.naming import Recogniser
-from grader.pipeline import work_folder
-from grader.plugin import SETTINGS, GraderPlugin, check_id, run_checks
 from grader.records import Flag, Isolation, Outcome, Points, SmokeTraining, Status
 from grader.rubric import Rubric, load_rubric
-from grader.sandbox import Limits, Worker, WorkerLost, choose_isolation
+from grader.sandbox import Limits, Worker, WorkerLost, choose_isolation, work_folder
 from grader.sandbox.tiers import python_folders
 from grader.scoring import score, total
-from grader.seen import conclude
+from grader.suite import plugin as plugin_module
+from grader.suite.evidence import conclude
+from grader.suite.plugin import SETTINGS, GraderPlugin, check_id
+from grader.suite.pytest_run import run_checks
 from grader.worker.cleaning import remove
 from tests.harness.packing import files_of
 from tests.submissions.planted import REFERENCE
@@ -70,7 +70,7 @@ class FirstFailure(SomeChecks):
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         """Have the run end where an outcome is a failure."""
         report = yield from super().pytest_runtest_makereport(item, call)
-        outcome = self.seen.outcomes.get(check_id(item))
+        outcome = self.evidence.outcomes.get(check_id(item))
         if self.caught is None and outcome is not None and outcome.status is Status.FAILED:
             self.caught = outcome
             self.lost = error if call.excinfo and isinstance(error := call.excinfo.value, WorkerLost) else None
@@ -129,9 +129,9 @@ class Bench:
             seed: of everything random in the checks.
         """
         plugin, rubric = self._run(SomeChecks, source, checks, seconds, seed)
-        outcomes, flags = conclude(rubric, plugin.seen)
+        outcomes, flags = conclude(rubric, plugin.evidence)
         items, _ = score(rubric, outcomes)
-        return Graded(outcomes, flags, total(items), tuple(plugin.seen.trainings), plugin.seen.calls)
+        return Graded(outcomes, flags, total(items), tuple(plugin.evidence.trainings), plugin.evidence.calls)
 
     def until_one_fails(
         self, source: Path, checks: Iterable[str], seconds: float | None = None, seed: int = SEED

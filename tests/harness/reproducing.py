@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from grader.experiments import load_experiments
+from grader.experiments.plans import load_experiments
 from grader.reproduction import Plan, reproduce, select
 from grader.reproduction.show import Lines
 from grader.reproduction.sources import open_source
@@ -23,7 +23,7 @@ import functools, sys
 import grader.reproduction as reproduction
 from pathlib import Path
 reproduction.Plan = functools.partial(reproduction.Plan, scripts=Path(sys.argv[1]))
-from grader.cli import main
+from grader.commands import main
 sys.exit(main(sys.argv[2:]))
 """
 

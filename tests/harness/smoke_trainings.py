@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from grader.curves import METRICS
+from grader.experiments.curves import METRICS
 from grader.lookalikes.figures import BREEDS
 from grader.lookalikes.pets import draw_pet
 from grader.records import Band, Run, Sample, Series, SmokeTraining, TrainingVerdict, Unseen

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from grader.answers.forms import FORMS
 from grader.checking import CheckFailed, Subject, TrustedSubject
-from grader.forms import FORMS
 from grader.intake.sift import Reason
-from grader.plugin import STUDENT, check_id
 from grader.records import Finding, Note, Submission
 from grader.rubric import Rubric
 from grader.sandbox import Worker
+from grader.suite.plugin import STUDENT, check_id
 from grader.worker.channel import encode
 from tests.harness.bench import SEED, SomeChecks
 

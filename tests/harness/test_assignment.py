@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grader.curves import FIGURES, load_published
+from grader.experiments.curves import load_published
+from grader.experiments.figures import FIGURES
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "reference"

@@ -9,17 +9,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from grader.curves import (
+from grader.experiments.curves import METRICS, load_published, read_runs
+from grader.experiments.figures import (
     FIGURES,
-    METRICS,
     PUBLISHED_MIOU_LIMITS,
     Look,
     curve_figure,
     draw_published,
     fingerprint,
-    load_published,
     published_figure,
-    read_runs,
 )
 from grader.records import Run, Series
 
@@ -229,7 +227,7 @@ def test_pictures_tell_other_data_apart():
 def test_loading_stays_cheap():
     """Reading the curves imports neither matplotlib nor numpy nor torch."""
     script = (
-        "import sys; from grader.curves import load_published; load_published();"
+        "import sys; from grader.experiments.curves import load_published; load_published();"
         "print(sorted({'matplotlib', 'numpy', 'torch'} & set(sys.modules)))"
     )
     result = subprocess.run(

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from grader import doctor
-from grader.cli import main
+from grader.commands import main
 from grader.doctor import EXIT_CODES, Diagnosis, Verdict, bench, diagnose, promises
 from grader.doctor.bench import Bench
 from grader.doctor.findings import Proof, Tier, verdict

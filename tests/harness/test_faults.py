@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grader import cli
+from grader.commands import gradings, main
 from grader.errors import GraderFault
 from grader.pipeline import Options, Watcher, grade
 from grader.records import Gradesheet, Isolation, Outcome, Status
@@ -47,16 +48,16 @@ class BreaksTheReference(Watcher):
 
 
 def _reference_trees() -> list[Path]:
-    trees = Path(cli.tempfile.gettempdir()).glob("grader-*/reference/dlvc/models/mit_transformer.py")
+    trees = Path(tempfile.gettempdir()).glob("grader-*/reference/dlvc/models/mit_transformer.py")
     return [tree for tree in trees if tree.stat().st_mtime > time.time() - 60]
 
 
 def test_a_broken_reference_costs_no_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks that cannot ask the reference are unscored as our fault; all others are judged, and the exit code is 3."""
-    monkeypatch.setattr(cli.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     tmp_path.chmod(0o755)
     sheet = grade(ROOT / "reference", Options(seed=1, isolation=Isolation.NONE, training=False), BreaksTheReference())
-    assert cli.exit_code(sheet) == 3
+    assert gradings.exit_code(sheet) == 3
     for item in sheet.items:
         if item.outcome.fault:
             assert item.part == "segformer"
@@ -74,9 +75,9 @@ def test_verdicts_are_shown_when_they_cannot_be_written(
     def full(*_: object) -> None:
         raise GraderFault("No space left on device.")
 
-    monkeypatch.setattr(cli, "grade_all", lambda *_: (sheet for sheet in [mixed()]))
-    monkeypatch.setattr(cli, "write_reports", full)
-    assert cli.main([str(tmp_path), "--output", str(tmp_path / "out")]) == 3
+    monkeypatch.setattr(gradings, "grade_all", lambda *_: (sheet for sheet in [mixed()]))
+    monkeypatch.setattr(gradings, "write_reports", full)
+    assert main([str(tmp_path), "--output", str(tmp_path / "out")]) == 3
     shown = capsys.readouterr()
     assert "No space left" in shown.err
     assert "points" in shown.out
@@ -87,15 +88,15 @@ def test_an_interrupt_keeps_the_submissions_before_it(
 ) -> None:
     """Of three submissions, with Ctrl-C in the second, the first has its reports, and the number is told."""
 
-    def gradings(*_: object) -> Iterator[Gradesheet]:
+    def until_interrupted(*_: object) -> Iterator[Gradesheet]:
         yield mixed()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "grade_all", gradings)
+    monkeypatch.setattr(gradings, "grade_all", until_interrupted)
     sources = [tmp_path / f"group_{number}" for number in range(3)]
     for source in sources:
         source.mkdir()
-    assert cli.main([*map(str, sources), "--output", str(tmp_path / "out")]) == 130
+    assert main([*map(str, sources), "--output", str(tmp_path / "out")]) == 130
     assert (tmp_path / "out" / "group_0" / "report.html").exists()
     assert "1 of 3 submissions have been graded" in capsys.readouterr().err
 

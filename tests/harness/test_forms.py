@@ -1,4 +1,4 @@
-"""Tests of `grader.forms`: what a worker says is read against a form before any check sees it."""
+"""Tests of `grader.answers.forms`: what a worker says is read against a form before any check sees it."""
 
 import inspect
 import pkgutil
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import grader.probes
-from grader.forms import FORMS, Form, WrongForm
+from grader.answers.forms import FORMS, Form, WrongForm
 
 READ = {"steps": [{"do": "read"}]}
 READING = {"miou": 0.5, "text": "mIoU: 0.50"}

@@ -11,10 +11,10 @@ import psutil
 import pytest
 from rich.console import Console
 
-from grader.pipeline import Options, Watcher, grade, work_folder
+from grader.pipeline import Options, Watcher, grade
 from grader.records import Isolation, Outcome, Status
 from grader.reports import load_gradesheet, print_gradesheet, write_reports
-from grader.sandbox import Limits, Worker
+from grader.sandbox import Limits, Worker, work_folder
 from tests.harness.bench import RUBRIC, Bench, Graded
 from tests.harness.handin import STUDENT
 from tests.harness.hosts import CONFINING, require

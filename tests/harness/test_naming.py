@@ -15,7 +15,7 @@ from grader.naming import PatchRefused, apply_patch, load_mistakes, recognising
 from grader.naming.mistakes import Mistake
 from grader.naming.recognising import Explanation, chosen
 from grader.naming.signature import MOST_VALUES, Likeness, TooMuch, fields
-from grader.sandbox.worker import CallError
+from grader.sandbox import CallError
 from tests.harness.bench import RUBRIC, Bench, open_bench
 from tests.submissions.planted import FOLDER, NOT_HANDED_IN, REFERENCE
 

@@ -6,11 +6,12 @@ from textwrap import dedent
 import pytest
 
 from grader.errors import GraderFault
-from grader.plugin import GraderPlugin, run_checks
 from grader.records import Isolation, Outcome, Status, Submission
 from grader.rubric import Check, Part, Rubric
 from grader.sandbox import Limits, Worker
-from grader.seen import conclude
+from grader.suite.evidence import conclude
+from grader.suite.plugin import GraderPlugin
+from grader.suite.pytest_run import run_checks
 
 HEADER = """
 import numpy as np
@@ -128,7 +129,7 @@ def test_a_prerequisite_that_is_not_written_makes_the_check_not_written(tmp_path
 
 
 def test_a_failure_that_may_follow_from_another_is_left_open(tmp_path: Path) -> None:
-    """Beside a failure in a part that it follows, a failure costs nothing, and keeps what it found."""
+    """SecondProcess a failure in a part that it follows, a failure costs nothing, and keeps what it found."""
     body = "def test_a(): fail('no')\ndef test_b(): fail('crash', found='x')\ndef test_c(): pass"
     outcomes = run(tmp_path, body, follows={"b": ("demo",), "c": ("demo",)})
     finding = outcomes["demo.b"].finding

@@ -8,10 +8,10 @@ import jsonschema
 import pytest
 
 from grader.errors import GraderFault
+from grader.files import write_atomically
 from grader.reports import load_gradesheet, write_reports, write_schema
 from grader.reports.json_sheet import SCHEMA_FILE, gradesheet_json, gradesheet_schema
 from grader.reports.text import amount, excerpt, redrawn, visible
-from grader.reports.writing import write_atomically
 from tests.harness import gradesheets
 from tests.harness.gradesheets import RUBRIC
 from tests.harness.report_examples import (

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from grader.curves import METRICS
+from grader.experiments.curves import METRICS
 from grader.records import Series, SmokeTraining, TrainingVerdict
 from grader.reports.overview import State, training_state
 from grader.reports.pictures import (

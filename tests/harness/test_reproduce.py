@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from grader.curves import read_runs
 from grader.errors import UsageError
+from grader.experiments.curves import read_runs
 from grader.lookalikes import Counts, making
 from grader.reproduction import sources
 from grader.reproduction.comparing import Verdict

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from grader.curves import METRICS, load_published
-from grader.experiments import load_experiments
+from grader.experiments.curves import METRICS, load_published
+from grader.experiments.plans import load_experiments
 from grader.records import Run, Series
 from grader.reproduction.comparing import SEED_BAND, TOLERANCE, Verdict, make_order, make_row
 from grader.reproduction.running import Ending, State

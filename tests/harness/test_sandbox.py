@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 
-from grader.pipeline import work_folder
+from grader.files import ROOT
 from grader.records import Isolation
-from grader.sandbox import CallFailed, Limits, Worker, WorkerLost
-from grader.sandbox.tiers import FIRST_WORKER_UID, HARNESS
+from grader.sandbox import CallFailed, Limits, Worker, WorkerLost, work_folder
+from grader.sandbox.tiers import FIRST_WORKER_UID
 from tests.harness.hosts import CONFINING, TIERS, require
 
 LIMITS = Limits(call_seconds=3, check_seconds=6, memory_mib=700, processes=64, log_kib=4)
@@ -227,9 +227,9 @@ def test_killing_the_parent_costs_nobody_else(bench: Bench) -> None:
 @pytest.mark.parametrize("path", ["reference/dlvc/metrics.py", "tests/checks/test_metrics.py", "grader/rubric.toml"])
 def test_the_solution_and_the_checks_cannot_be_read(bench: Bench, path: str) -> None:
     """Neither the solution, nor the checks, nor the rubric can be opened from inside."""
-    assert (HARNESS / path).is_file()
+    assert (ROOT / path).is_file()
     with pytest.raises(CallFailed) as caught:
-        ask(bench, f"open({str(HARNESS / path)!r})")
+        ask(bench, f"open({str(ROOT / path)!r})")
     assert caught.value.error.type in ("PermissionError", "FileNotFoundError")
 
 
@@ -248,7 +248,7 @@ def test_the_host_cannot_be_looked_at(bench: Bench, name: str) -> None:
 def test_nothing_can_be_written_outside(bench: Bench, tmp_path: Path) -> None:
     """A file in the submission, in the harness or anywhere on the host cannot be written."""
     tmp_path.chmod(0o777)
-    for folder in (bench[1], HARNESS, tmp_path, Path.home(), Path(sys.prefix)):
+    for folder in (bench[1], ROOT, tmp_path, Path.home(), Path(sys.prefix)):
         with pytest.raises(CallFailed) as caught:
             ask(bench, f"open({str(folder / 'planted')!r}, 'w')")
         assert caught.value.error.type in ("PermissionError", "FileNotFoundError", "OSError")

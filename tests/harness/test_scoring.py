@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from grader.errors import GraderFault, UsageError
-from grader.lane import CHECKS
+from grader.files import CHECKS
 from grader.records import Finding, Outcome, Status
 from grader.rubric import Check, Part, Rubric, load_rubric
 from grader.scoring import score, total

@@ -10,11 +10,20 @@ import numpy as np
 import pytest
 
 from grader.checking import CheckFailed, NotScored, Subject
-from grader.pipeline import work_folder
+from grader.checking.script_data import (
+    BLUE,
+    CLASSES,
+    IGNORED,
+    LABELLED_SHARE,
+    PET_ROOT,
+    RED,
+    STREET_ROOT,
+    pets,
+    streets,
+)
+from grader.checking.script_runs import NEWER, Command, Made, Runs, expect_schedule, make
 from grader.records import Status
-from grader.sandbox import Limits, Worker, WorkerLost, choose_isolation
-from grader.scripts.data import BLUE, CLASSES, IGNORED, LABELLED_SHARE, PET_ROOT, RED, STREET_ROOT, pets, streets
-from grader.scripts.runs import NEWER, Command, Made, Runs, expect_schedule, make
+from grader.sandbox import Limits, Worker, WorkerLost, choose_isolation, work_folder
 from grader.worker.names import bare, half
 from reference.dlvc.dataset.cityscapes import CityscapesCustom
 from reference.dlvc.dataset.oxfordpets import OxfordPetsCustom

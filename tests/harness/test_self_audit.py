@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import Phase
 
-from grader import plugin
+from grader.files import CHECKS
 from grader.intake import take_in
-from grader.lane import CHECKS
-from grader.pipeline import work_folder
-from grader.plugin import run_checks
 from grader.records import Isolation, Status, Submission
 from grader.rubric import Check, Part, Rubric
-from grader.sandbox import Limits, Worker
+from grader.sandbox import Limits, Worker, work_folder
+from grader.suite import plugin
+from grader.suite.pytest_run import run_checks
 from tests.harness.bench import RUBRIC, independent
 from tests.harness.spoiling import KINDS, Audit, Spoil, unspoilt
 from tests.submissions.planted import REFERENCE
@@ -107,7 +106,7 @@ def audit() -> Iterator[Run]:
 
 def not_failed(run: Audit) -> dict[str, str]:
     """The checks that got something spoilt and did not fail, and what they said instead."""
-    seen = {name: run.seen.outcomes[name] for name in run.touched}
+    seen = {name: run.evidence.outcomes[name] for name in run.touched}
     return {
         name: f"{found.status.value}: {found.finding.message}"
         for name, found in sorted(seen.items())

@@ -9,11 +9,10 @@ from functools import partial
 
 import pytest
 
-from grader.curves import METRICS
-from grader.pipeline import choose_isolation, work_folder
+from grader.checking import script_runs
+from grader.experiments.curves import METRICS
 from grader.records import Run, Series, Status, TrainingVerdict
-from grader.sandbox import Limits
-from grader.scripts import runs
+from grader.sandbox import Limits, choose_isolation, work_folder
 from grader.smoke import bands
 from grader.smoke.bands import SLACK, Measured, Measurements
 from grader.smoke.plans import PLANS
@@ -138,7 +137,7 @@ def test_invented_history_is_contradicted(bench, tmp_path, monkeypatch):
 
 
 def test_mistake_elsewhere_costs_once(bench, tmp_path):
-    """Beside a failure in the trainer, that of the training is left open, and nothing is flagged."""
+    """SecondProcess a failure in the trainer, that of the training is left open, and nothing is flagged."""
     source = planted(tmp_path, "labels_not_shifted")
     graded = bench.grade(source, ["trainer.pet_labels", "smoke.segformer"])
     assert graded.outcomes["trainer.pet_labels"].status is Status.FAILED
@@ -187,7 +186,7 @@ def test_training_that_takes_too_long_is_left_open(bench, monkeypatch):
 def test_training_that_will_not_end_is_ended(bench, tmp_path, monkeypatch):
     """Whoever catches the end of its time, too, is killed a little later, and fails."""
     monkeypatch.setattr(bench, "_limits", Limits(smoke_seconds=0.3))
-    monkeypatch.setattr(runs, "GRACE_SECONDS", 3)
+    monkeypatch.setattr(script_runs, "GRACE_SECONDS", 3)
     old = "    trainer.train()\n"
     stubborn = (
         "    while True:\n        try:\n            trainer.train()\n        except BaseException:\n            pass\n"

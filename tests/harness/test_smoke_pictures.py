@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torchmetrics.classification import MulticlassJaccardIndex
 
+from grader.checking.script_data import PET_ROOT
 from grader.lookalikes import Counts, make_lookalikes
-from grader.scripts.data import PET_ROOT
 from grader.smoke.pictures import CLASSES, Labelled, draw_unseen, training_files, validation
 from grader.smoke.unseen import best_constant, best_renaming, class_iou, confusion, miou, samples
 from reference.dlvc.cli import open_data

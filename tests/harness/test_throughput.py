@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from grader.checking import CheckFailed, NotScored
+from grader.checking.throughput import DOUBT, ROUNDS, WONDER, Scale, Turn, judge, score_of, together
 from grader.records import Outcome, Status
 from grader.rubric import load_rubric
-from grader.throughput import DOUBT, ROUNDS, WONDER, Scale, Turn, judge, score_of, together
 from tests.harness.bench import Bench, open_bench
 from tests.submissions.planted import SOLUTION, Planted
 

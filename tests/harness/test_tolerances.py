@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from grader.checking import CheckFailed, expect_close, nearest, share_used
+from grader.checking.tolerances import FACTOR, LEAST, Margins, Tolerance, load_tolerances, tolerance
 from grader.errors import GraderFault
-from grader.tolerances import FACTOR, LEAST, Margins, Tolerance, load_tolerances, tolerance
 from tests.submissions.planted import FOLDER, wrong_submissions
 from tests.verdicts.tolerances import Case, watched
 

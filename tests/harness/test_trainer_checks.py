@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from grader.checking import CheckFailed, NotScored
-from grader.pipeline import work_folder
+from grader.checking.watched_training import equal, expect_samples, mistaken_for, phases, returned
 from grader.records import Isolation, Status
-from grader.sandbox import Limits
-from grader.tape import equal, expect_samples, mistaken_for, phases, returned
+from grader.sandbox import Limits, work_folder
 from tests.harness.bench import RUBRIC, Bench
 from tests.submissions.planted import wrong_submissions
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from grader.probes import trainer as probe
-from grader.probes.instruments import SHADES, Descent, Loss, Metric, Schedule, Tape, TinyNet
+from grader.probes.instruments import SHADES, Descent, EventLog, Loss, Metric, Schedule, TinyNet
 from grader.probes.pictures import Plain, image_tensor, mask_tensor, write
 from reference.dlvc.dataset.cityscapes import CityscapesCustom
 from reference.dlvc.dataset.oxfordpets import OxfordPetsCustom
@@ -19,16 +19,16 @@ TRAIN, VAL = 10, 7
 
 
 @pytest.fixture
-def tape():
-    """A tape of three training samples."""
-    return Tape(3)
+def log():
+    """A log of three training samples."""
+    return EventLog(3)
 
 
 @pytest.fixture
-def net(tape):
+def net(log):
     """A network that knows five samples."""
     torch.manual_seed(0)
-    return TinyNet(5, CLASSES, tape, as_mapping=False)
+    return TinyNet(5, CLASSES, log, as_mapping=False)
 
 
 def images(*samples):
@@ -42,42 +42,42 @@ def labels(count, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).integers(0, CLASSES, (count, 4, 6)))
 
 
-def test_gradients_tell_the_samples_they_come_from(net, tape):
+def test_gradients_tell_the_samples_they_come_from(net, log):
     """Only the samples of the batches since gradients were zeroed are noted at a step."""
-    optimizer = Descent(net, tape, lr=0.1, momentum=0.0)
-    loss = Loss(tape)
+    optimizer = Descent(net, log, lr=0.1, momentum=0.0)
+    loss = Loss(log)
     loss(net(images(0, 2)), labels(2)).backward()
     optimizer.step()
     loss(net(images(1)), labels(1)).backward()
     optimizer.step()
     optimizer.zero_grad()
     optimizer.step()
-    assert [event["samples"] for event in tape.events if event["what"] == "step"] == [[0, 2], [0, 1, 2], []]
+    assert [event["samples"] for event in log.events if event["what"] == "step"] == [[0, 2], [0, 1, 2], []]
 
 
-def test_modes_are_noted(net, tape):
+def test_modes_are_noted(net, log):
     """Each forward pass notes its samples, the network's mode, and whether its scores need gradients."""
     net(images(1, 0))
     with torch.inference_mode():
         net.eval()(images(4, 3))
-    forwards = [(e["samples"], e["training"], e["gradients"]) for e in tape.events if e["what"] == "forward"]
+    forwards = [(e["samples"], e["training"], e["gradients"]) for e in log.events if e["what"] == "forward"]
     assert forwards == [([1, 0], True, True), ([4, 3], False, False)]
-    assert [phase["kind"] for phase in tape.phases] == ["train", "val"]
+    assert [phase["kind"] for phase in log.phases] == ["train", "val"]
 
 
-def test_a_copy_of_the_network_notes_on_the_same_tape(net, tape):
+def test_a_copy_of_the_network_notes_on_the_same_log(net, log):
     """What a trainer does with a copy of the model is seen, too."""
     copy.deepcopy(net)(images(0))
-    assert [event["samples"] for event in tape.events] == [[0]]
+    assert [event["samples"] for event in log.events] == [[0]]
 
 
-def test_optimizer_and_schedule_do_what_torchs_do(net, tape):
+def test_optimizer_and_schedule_do_what_torchs_do(net, log):
     """Noting changes neither the steps nor the learning rates, and the constructor's own step is not noted."""
     plain = copy.deepcopy(net)
-    ours = Descent(net, tape, lr=0.1, momentum=0.5)
+    ours = Descent(net, log, lr=0.1, momentum=0.5)
     theirs = torch.optim.SGD(plain.parameters(), lr=0.1, momentum=0.5)
-    schedules = Schedule(ours, tape, 0.5), torch.optim.lr_scheduler.ExponentialLR(theirs, 0.5)
-    assert tape.events == []
+    schedules = Schedule(ours, log, 0.5), torch.optim.lr_scheduler.ExponentialLR(theirs, 0.5)
+    assert log.events == []
     for epoch in range(3):
         for model, optimizer in ((net, ours), (plain, theirs)):
             optimizer.zero_grad()
@@ -87,42 +87,42 @@ def test_optimizer_and_schedule_do_what_torchs_do(net, tape):
             schedule.step()
     for mine, other in zip(net.parameters(), plain.parameters(), strict=True):
         assert torch.equal(mine, other)
-    assert [event["lr"] for event in tape.events if event["what"] == "step"] == [0.1, 0.05, 0.025]
-    assert sum(event["what"] == "scheduler" for event in tape.events) == 3
+    assert [event["lr"] for event in log.events if event["what"] == "step"] == [0.1, 0.05, 0.025]
+    assert sum(event["what"] == "scheduler" for event in log.events) == 3
 
 
 @pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"out": s}], ids=["tensor", "mapping"])
 @pytest.mark.parametrize("shape", [(2, 4, 6), (2, 1, 4, 6)], ids=["squeezed", "not squeezed"])
-def test_loss_is_cross_entropy_also_of_what_it_should_not_get(tape, wrap, shape):
+def test_loss_is_cross_entropy_also_of_what_it_should_not_get(log, wrap, shape):
     """A mistake in what the loss gets is noted, and its value is that of the right arguments."""
     torch.manual_seed(0)
     scores, target = torch.randn(2, CLASSES, 4, 6), labels(2)
     target[0, 0, 0] = 255
-    value = Loss(tape)(wrap(scores), target.reshape(shape))
+    value = Loss(log)(wrap(scores), target.reshape(shape))
     assert torch.equal(value, nn.functional.cross_entropy(scores, target, ignore_index=255))
-    (event,) = tape.events
+    (event,) = log.events
     assert event["shapes"] == [shape_or_dict(wrap(scores)), list(shape)]
     assert event["labels"] == target.tolist()
 
 
 def shape_or_dict(value):
-    """How a tape names what was handed over."""
+    """How a log names what was handed over."""
     return "dict" if isinstance(value, dict) else list(value.shape)
 
 
-def test_labels_that_are_no_class_are_noted_and_break_nothing(tape):
-    """Labels of -1 or 3 reach the tape as they are; the loss is finite."""
+def test_labels_that_are_no_class_are_noted_and_break_nothing(log):
+    """Labels of -1 or 3 reach the log as they are; the loss is finite."""
     wrong = labels(1)
     wrong[0, 0, :2] = torch.tensor([-1, CLASSES])
-    assert Loss(tape)(torch.zeros(1, CLASSES, 4, 6), wrong).isfinite()
-    assert tape.events[0]["labels"] == wrong.tolist()
+    assert Loss(log)(torch.zeros(1, CLASSES, 4, 6), wrong).isfinite()
+    assert log.events[0]["labels"] == wrong.tolist()
 
 
-def test_metric_agrees_with_the_references(tape):
+def test_metric_agrees_with_the_references(log):
     """The mean IoU over several updates is that of Part 2, and a reset forgets it."""
     torch.manual_seed(0)
     names = ["a", "b", "c"]
-    ours, theirs = Metric("train", names, tape, None), SegMetrics(names)
+    ours, theirs = Metric("train", names, log, None), SegMetrics(names)
     for seed in range(3):
         scores, target = torch.randn(2, CLASSES, 4, 6), labels(2, seed)
         target[0, seed] = 255
@@ -133,12 +133,12 @@ def test_metric_agrees_with_the_references(tape):
     assert ours.mIoU() == 0
 
 
-def test_scripted_metric_speaks_by_the_epoch(tape):
+def test_scripted_metric_speaks_by_the_epoch(log):
     """Its value is that of the epoch of training, however often it is asked, reset or updated."""
-    metric = Metric("val", ["a"], tape, [0.3, 0.7])
+    metric = Metric("val", ["a"], log, [0.3, 0.7])
     said = []
     for kind in ("train", "val", "train", "val"):
-        tape.begin(kind)
+        log.begin(kind)
         metric.reset()
         said += [metric.mIoU(), metric.mIoU()]
     assert said == [0.3, 0.3, 0.3, 0.3, 0.7, 0.7, 0.7, 0.7]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from grader.lane import CHECKS
+from grader.files import CHECKS
 from tests.harness.bench import RUBRIC, Bench
 from tests.submissions.planted import PARTS, REFERENCE, SOLUTION, Planted, right_submissions
 from tests.verdicts.benches import on_benches

@@ -85,7 +85,7 @@ def judge(bench: Bench, mutant: Mutant) -> Verdict:
         if mutant.text:
             (source / mutant.file).write_text(mutant.text, encoding="utf-8")
         run = bench.until_one_fails(source, checks, SECONDS)
-    unscored = tuple(outcome.check for outcome in run.seen.outcomes.values() if outcome.status is Status.UNSCORED)
+    unscored = tuple(outcome.check for outcome in run.evidence.outcomes.values() if outcome.status is Status.UNSCORED)
     return Verdict(mutant, run.caught and run.caught.check, run.lost and run.lost.message, unscored)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jinja2
 
-from grader.pipeline import ROOT
+from grader.files import ROOT
 from grader.rubric import load_rubric
 from tests.submissions.planted import right_submissions, wrong_submissions
 from tests.verdicts.flakes import PACKED, digest

@@ -18,8 +18,17 @@ from unittest import mock
 from rich.console import Console
 from rich.table import Table
 
+from grader.checking.tolerances import (
+    COMMAND,
+    TOLERANCES_FILE,
+    Margins,
+    Measured,
+    Mistake,
+    Tolerance,
+    Unit,
+    load_tolerances,
+)
 from grader.records import Status
-from grader.tolerances import COMMAND, TOLERANCES_FILE, Margins, Measured, Mistake, Tolerance, Unit, load_tolerances
 from tests.harness.bench import RUBRIC, Bench, independent, unshrunk
 from tests.submissions.planted import SOLUTION, Planted, right_submissions, wrong_submissions
 from tests.verdicts.benches import on_benches
@@ -68,7 +77,7 @@ class Deviation(NamedTuple):
         return "absolute" if self.used.absolute else "relative"
 
 
-class Seen(NamedTuple):
+class Evidence(NamedTuple):
     """What came of a case: the torch that ran it, whether that has a GPU, the deviations and the failed checks."""
 
     torch: str
@@ -140,13 +149,13 @@ def by_seeds(source: str, seeds: int, comparing: frozenset[str]) -> Iterator[Cas
         yield Case(source, SOLUTION, seed, comparing if seed < SEEDS_OF_SCRIPTS else without)
 
 
-def watched(bench: Bench, case: Case) -> Seen:
+def watched(bench: Bench, case: Case) -> Evidence:
     """Grade a case, each check by itself, and note what every comparison found."""
     told = bench.run_student_with(case.threads, case.python)
     with tempfile.TemporaryDirectory() as folder, noted() as deviations, unshrunk():
         outcomes = bench.grade(case.planted.make(Path(folder)), independent(case.checks), SECONDS, case.seed).outcomes
     failed = [name for name, outcome in outcomes.items() if outcome.status is not Status.PASSED]
-    return Seen(told["torch"], told["cuda"], deviations, failed)
+    return Evidence(told["torch"], told["cuda"], deviations, failed)
 
 
 @contextmanager
@@ -172,7 +181,7 @@ def checked_now() -> str:
     return f"{Path(path).stem.removeprefix('test_')}.{test.partition(' ')[0].removeprefix('test_')}"
 
 
-def measured(seen: list[tuple[Case, Seen]], first: Seen, old: dict[str, Margins]) -> Measured:
+def measured(seen: list[tuple[Case, Evidence]], first: Evidence, old: dict[str, Margins]) -> Measured:
     """Put together what was seen, and keep what was known of what was not measured now."""
     torch = first.torch.partition("+")[0]
     known = {one.tolerance: one.unit for one in first.deviations} | {name: m.unit for name, m in old.items()}
@@ -186,7 +195,7 @@ def measured(seen: list[tuple[Case, Seen]], first: Seen, old: dict[str, Margins]
     )
 
 
-def margins(name: str, unit: Unit, seen: list[tuple[Case, Seen]], old: Margins | None) -> Margins:
+def margins(name: str, unit: Unit, seen: list[tuple[Case, Evidence]], old: Margins | None) -> Margins:
     """What is known of one tolerance."""
     spread: dict[str, float] = {}
     widest = (0.0, "")
@@ -208,7 +217,7 @@ def margins(name: str, unit: Unit, seen: list[tuple[Case, Seen]], old: Margins |
     )
 
 
-def nearest_mistake(name: str, seen: Iterable[tuple[Case, Seen]]) -> Mistake | None:
+def nearest_mistake(name: str, seen: Iterable[tuple[Case, Evidence]]) -> Mistake | None:
     """The planted mistake that a wider tolerance would be the first to let pass, where one fails by this tolerance."""
     found = [
         Mistake(name=case.planted.name, check=one.check, deviation=one.value)
@@ -240,7 +249,7 @@ def show() -> None:
     Console(width=WIDTH).print(table)
 
 
-def tell_surprises(seen: Iterable[tuple[Case, Seen]]) -> bool:
+def tell_surprises(seen: Iterable[tuple[Case, Evidence]]) -> bool:
     """Print each correct solution that failed a check; whether there was none."""
     odd = [(case, found.failed) for case, found in seen if case.source != MISTAKES and found.failed]
     for case, failed in odd:

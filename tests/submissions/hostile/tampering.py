@@ -1,6 +1,6 @@
 """Submissions that reach for the grader or the solution, or answer without solving."""
 
-from grader.sandbox.tiers import HARNESS
+from grader.files import ROOT
 from tests.submissions.hostile.cases import (
     ALL_METRICS,
     ONE_METRIC,
@@ -85,7 +85,7 @@ LOOKS = (
         failed(
             SECRETS,
             f"opens_{name}",
-            in_update(f"open({str(HARNESS / path)!r})"),
+            in_update(f"open({str(ROOT / path)!r})"),
             "Error in dlvc/metrics.py:",
             flags=frozenset({"opened"}),
             checks=ONE_METRIC,
@@ -111,7 +111,7 @@ LOOKS = (
     ),
     failed(SECRETS, "imports_the_reference", "import reference.dlvc.metrics", "reference"),
     failed(SECRETS, "imports_the_checks", "import tests.checks.test_metrics", "tests"),
-    failed(SECRETS, "imports_the_plugin", "import grader.plugin", "grader.plugin"),
+    failed(SECRETS, "imports_the_plugin", "import grader.suite.plugin", "grader.suite.plugin"),
     graded(
         SECRETS,
         "reads_the_environment",

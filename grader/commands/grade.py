@@ -1,0 +1,36 @@
+"""`python -m grader group_7.zip`: grade submissions, as a tutor."""
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from grader.commands.gradings import run
+from grader.commands.options import IsolationOption, OutputOption, TimingsOption
+from grader.errors import UsageError
+from grader.pipeline import Options
+from grader.sandbox import Limits
+
+
+def grade(
+    *submissions: Path,
+    output: OutputOption = Path("results"),
+    seed: Annotated[
+        int | None, Parameter(help="Grade again with the same inputs; drawn and recorded if not given.")
+    ] = None,
+    isolation: IsolationOption = None,
+    training: Annotated[bool, Parameter(help="Run the smoke trainings, a minute each, and time the code.")] = True,
+    timings: TimingsOption = False,
+    limits: Annotated[Limits | None, Parameter(name="*", group="Limits of a check")] = None,
+) -> int:
+    """Grade submissions: `python -m grader group_7.zip`, or several at once.
+
+    Args:
+        submissions: A group's zip, or a folder with its content.
+    """
+    if not submissions:
+        raise UsageError("Which submission? Name a zip or a folder.")
+    seed = secrets.randbelow(1 << 53) if seed is None else seed
+    options = Options(seed, isolation, limits or Limits(), training=training)
+    return run(submissions, options, output, audience="tutor", timings=timings)
