@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from rounds import Spread, in_words, keep, machine, ratios, take_turns
 
+from grader.commands.example import write_example
 from grader.records import Isolation, Status
 from grader.reports import load_gradesheet
 from grader.rubric import load_rubric
@@ -148,6 +149,8 @@ def main(
         many: How many submissions to grade in one run, once each; one is what the rounds have timed.
         save: Keep the figures in `measured/graders.json`.
     """
+    if not source.exists():
+        write_example(source)
     host = machine("wall", *([OTTER] if find_spec("otter") else []))
     tiers = [tier for tier in Isolation if tier is Isolation.NONE or why_unavailable(tier) is None]
     usual = tiers[0]

@@ -86,6 +86,12 @@ def cut(text: str) -> str:
     return "".join(f"{line}\n" for line in kept + lines[done:])
 
 
+def handed_in(text: str) -> str:
+    """Return a reference file's text as a group would hand it in: without markers and their instructions."""
+    begin = r"^ *# SOLUTION-BEGIN .*\n(?: *#.*\n)*\n"
+    return re.sub(r"^ *# SOLUTION-END\n", "", re.sub(begin, "", text, flags=re.MULTILINE), flags=re.MULTILINE)
+
+
 def _lines(text: str) -> list[str]:
     return [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
 

@@ -9,10 +9,13 @@ from torch import nn
 
 from dlvc.cli import choose_device, mismatch_told, open_data, read_state_dict, training_parser
 from dlvc.metrics import SegMetrics
+from dlvc.models.fused_head import FusedHead
 from dlvc.models.segformer import SegFormer
+from dlvc.models.segformer_head import SegFormerHead
 from dlvc.models.segment_model import DeepSegmenter
 from dlvc.trainer import ImgSemSegTrainer
 
+DECODERS = {"plain": SegFormerHead, "fused": FusedHead}
 DEFAULTS = {"oxford": {"epochs": 30, "batch_size": 64}, "city": {"epochs": 40, "batch_size": 16}}
 
 
@@ -68,13 +71,15 @@ def build_training(
     # SOLUTION-END
 
 
-def build_model(num_classes: int, pretrained: Path | None, *, freeze: bool) -> DeepSegmenter:
+def build_model(num_classes: int, pretrained: Path | None, decoder: str, *, freeze: bool) -> DeepSegmenter:
     """Return a SegFormer with the encoder of the file `pretrained`, if there is one, frozen if `freeze`.
+
+    `decoder` is a key of `DECODERS`.
 
     Raises:
         SystemExit: the file cannot be read or its encoder does not fit.
     """
-    net = SegFormer(num_classes)
+    net = SegFormer(num_classes, DECODERS[decoder])
     if pretrained is not None:
         with mismatch_told(pretrained):
             load_encoder(net, read_state_dict(pretrained))
@@ -94,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--dataset", choices=tuple(DEFAULTS), default="oxford", help="the data to train on (%(default)s)")
     add("--pretrained", type=Path, metavar="FILE", help="saved SegFormer whose encoder is to start from")
     add("--freeze-encoder", action="store_true", help="train the decoder only")
+    add("--decoder", choices=tuple(DECODERS), default="plain", help="fused: the same scores, sooner (%(default)s)")
     args = parser.parse_args(argv)
     parser.set_defaults(**DEFAULTS[args.dataset])
     args = parser.parse_args(argv)
@@ -102,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = choose_device(args.device)
     train_data, val_data = open_data(args.dataset, args.data_root, args.image_size)
     classes = train_data.classes_seg
-    model = build_model(len(classes), args.pretrained, freeze=args.freeze_encoder)
+    model = build_model(len(classes), args.pretrained, args.decoder, freeze=args.freeze_encoder)
     optimizer, scheduler, loss_fn = build_training(model, args.lr)
     trainer = ImgSemSegTrainer(
         model,

@@ -15,6 +15,7 @@ from grader.commands.bands import bands
 from grader.commands.check import check
 from grader.commands.data import data
 from grader.commands.doctor import doctor
+from grader.commands.example import example
 from grader.commands.exit_codes import EXPLAINED, FAULT, INTERRUPTED, REFUSED, USAGE
 from grader.commands.grade import grade
 from grader.commands.gradings import NoSuchSource
@@ -40,6 +41,7 @@ app = App(
 app.default(grade)
 app.command(check)
 app.command(pack)
+app.command(example)
 app.command(doctor)
 app.command(data)
 app.command(reproduce)

@@ -150,7 +150,7 @@ def _measured(worker: Worker, plan: Plan, seed: int, say: Callable[[str], None])
     trainer, evaluator, began = Subject(worker, seed), Subject(worker, seed), time.monotonic()
     try:
         evaluator.allow(EVALUATION_SECONDS)
-        made = make(trainer, plan.command(seed))
+        made = make(trainer, plan.command(seed, *plan.solution))
         made.expect_end()
         trainer.close()
         run = read_run(made.run.history, plan.name, plan.epochs)

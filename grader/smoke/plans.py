@@ -22,6 +22,7 @@ class Plan:
         epochs: how many; the solution needs about a third of the time on two cores, so that slower ones get there.
         batch_size: images a step: so short a training needs many steps.
         flags: further arguments.
+        solution: those that the solution's own training has beside them.
         published: the run of `data/handout_curves.csv` that trains the same, in full.
         images: how many pets there are to train and to validate on.
     """
@@ -34,6 +35,7 @@ class Plan:
     flags: tuple[str, ...]
     published: str
     images: tuple[int, int] = (160, 80)
+    solution: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -53,16 +55,19 @@ class Plan:
         }
         return (*self.flags, *(str(word) for pair in given.items() for word in pair))
 
-    def command(self, seed: int) -> Command:
+    def command(self, seed: int, *further: str) -> Command:
         """The run of a script."""
-        options = (*self.options, "--seed", str(seed))
+        options = (*self.options, *further, "--seed", str(seed))
         return Command(self.script, options, training_files(*self.images), keep=True, train=True)
 
 
 PLANS: Final[dict[str, Plan]] = {
     plan.name: plan
     for plan in (
-        Plan("segformer", "SegFormer, from scratch", "train_segformer.py", 6, 16, (), "segformer_scratch"),
+        Plan(
+            *("segformer", "SegFormer, from scratch", "train_segformer.py", 6, 16, (), "segformer_scratch"),
+            solution=("--decoder", "fused"),
+        ),
         Plan("fcn", "FCN, from scratch", "train.py", 2, 8, ("--weights", "scratch"), "fcn_scratch"),
     )
 }

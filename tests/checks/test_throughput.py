@@ -17,10 +17,10 @@ from grader.checking.level_orders import ORDER, ORDERS
 from grader.checking.throughput import Race, Scale, judge
 from grader.checking.tolerances import tolerance
 
-# One argmax, masks and one bincount are worth everything (0.06 and more), a loop over pixels nothing (0.001).
-METRIC = Scale(full=1 / 50, nothing=1 / 200)
-# The decoder and the attention as the paper writes them are worth everything (0.4 and more).
-NETWORK = Scale(full=1 / 5, nothing=1 / 50)
+# What the solution is, one argmax, a mask and one bincount, is worth everything, a loop over pixels nothing (0.02).
+METRIC = Scale(full=1 / 3, nothing=1 / 12)
+# The decoder and the attention as the paper writes them are worth everything.
+NETWORK = Scale(full=1 / 3, nothing=1 / 30)
 VALUE = tolerance("metrics.value", "absolute", "as in Part 2: whoever rounds to four digits is right", rule=6e-5)
 FORWARD = tolerance("segformer.forward", "relative", "as in Part 5; a dozen steps of training are off by 2e-6")
 WRONG = "What it computes is wrong while it is timed."

@@ -1,7 +1,6 @@
 """Import the modules of a hand-in as a graded run does: with its folder on the path."""
 
 import importlib
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,9 +23,3 @@ def on_path(folder: Path) -> Iterator[Callable[[str], ModuleType]]:
         for name in set(sys.modules) - before:
             if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(folder):
                 del sys.modules[name]
-
-
-def without_markers(text: str) -> str:
-    """A file of the reference as a group would hand it in: without the starter tool's markers and instructions."""
-    region = r"^ *# SOLUTION-BEGIN .*\n(?: *#.*\n)*\n"
-    return re.sub(r"^ *# SOLUTION-END\n", "", re.sub(region, "", text, flags=re.MULTILINE), flags=re.MULTILINE)

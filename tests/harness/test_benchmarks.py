@@ -36,8 +36,8 @@ def test_benchmarks_run(script: str, options: str, expected: str):
     assert {file: file.read_bytes() for file in (BENCHMARKS / "measured").iterdir()} == kept
 
 
-def test_checks_run_in_one_process():
+def test_checks_run_in_one_process(example):
     """What a grading is held against judges as the grader does."""
-    told = json.loads(run("in_process.py", "../examples/group_7", "metrics").splitlines()[-1])["status"]
+    told = json.loads(run("in_process.py", str(example), "metrics").splitlines()[-1])["status"]
     assert [check for check, status in told.items() if status != "passed"] == ["metrics.absent_classes"]
     assert set(told.values()) == {"passed", "failed"}

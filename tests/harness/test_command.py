@@ -15,9 +15,9 @@ import pytest
 from grader.naming import load_mistakes
 from grader.records import Isolation, Status
 from grader.reports import load_gradesheet
+from grader.starter import handed_in
 from tests.harness.bench import runs_worker
 from tests.harness.command import ROOT, environment, grader, only_gradesheet, with_status
-from tests.harness.handin import without_markers
 from tests.harness.hosts import TIERS, require
 
 
@@ -56,9 +56,9 @@ def test_the_untouched_starter_earns_only_what_it_provides(tmp_path: Path) -> No
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
-def test_the_example_loses_exactly_its_two_mistakes(tmp_path: Path) -> None:
-    """`examples/group_7` has two mistakes, loses the points of two checks, and is told what the mistakes are."""
-    result = grader(ROOT / "examples" / "group_7", "--no-training", "--output", tmp_path)
+def test_the_example_loses_exactly_its_two_mistakes(example: Path, tmp_path: Path) -> None:
+    """The example has two mistakes, loses the points of two checks, and is told what the mistakes are."""
+    result = grader(example, "--no-training", "--output", tmp_path)
     assert result.returncode == 1, result.stderr
     sheet = only_gradesheet(tmp_path)
     assert with_status(sheet, Status.FAILED) == ["metrics.absent_classes", "segformer.block_drop_path"]
@@ -71,20 +71,19 @@ def test_the_example_loses_exactly_its_two_mistakes(tmp_path: Path) -> None:
     assert "This is what comes out when" in result.stdout
 
 
-def test_the_same_zip_and_seed_give_the_same_gradesheet(tmp_path: Path) -> None:
+def test_the_same_zip_and_seed_give_the_same_gradesheet(example: Path, tmp_path: Path) -> None:
     """Two runs differ in nothing but their timings."""
     sheets = []
     for number in ("first", "second"):
-        grader(ROOT / "examples" / "group_7", "--no-training", "--output", tmp_path / number, "--seed", "11")
+        grader(example, "--no-training", "--output", tmp_path / number, "--seed", "11")
         sheets.append(only_gradesheet(tmp_path / number).model_dump(exclude={"timings"}))
     assert sheets[0] == sheets[1]
     assert sheets[0]["seed"] == 11
 
 
-def test_several_submissions_are_graded_in_one_run(packed_reference: Path, tmp_path: Path) -> None:
+def test_several_submissions_are_graded_in_one_run(packed_reference: Path, example: Path, tmp_path: Path) -> None:
     """Each gets its reports and a line; one that is refused keeps back none of the others; the worst code is told."""
     torn = _text(tmp_path / "torn.zip", "hello")
-    example = ROOT / "examples" / "group_7"
     out = tmp_path / "out"
     result = grader(packed_reference, torn, example, "--no-training", "--timings", "--seed", "1", "--output", out)
     assert result.returncode == 2
@@ -230,10 +229,10 @@ def _text(path: Path, text: str) -> Path:
     return path
 
 
-def test_an_output_folder_that_cannot_be_written_is_told_before_grading(tmp_path: Path) -> None:
+def test_an_output_folder_that_cannot_be_written_is_told_before_grading(example: Path, tmp_path: Path) -> None:
     """A file where the folder should be ends the run with code 4 at once."""
     blocked = _text(tmp_path / "blocked", "")
-    result = grader(ROOT / "examples" / "group_7", "--no-training", "--output", blocked / "results")
+    result = grader(example, "--no-training", "--output", blocked / "results")
     assert result.returncode == 4
     assert "cannot be written to" in result.stderr.replace("\n", " ")
 
@@ -274,12 +273,17 @@ def test_packing_leaves_out_what_does_not_belong(tmp_path: Path) -> None:
     assert "weights.pth" in result.stdout.replace("\n", " ")
 
 
-def test_the_example_is_the_reference_but_for_its_own_files() -> None:
-    """What the example's group did not write equals the reference, so that it does not fall behind."""
-    own = {"dlvc/metrics.py", "dlvc/models/mit_transformer.py", "dlvc/models/segformer_head.py"}
-    reference, example = ROOT / "reference", ROOT / "examples" / "group_7"
-    expected = {p.relative_to(reference): without_markers(p.read_text()) for p in reference.rglob("*.py")}
+def test_the_example_is_made_and_packed_by_a_command(tmp_path: Path) -> None:
+    """`example` writes the folder and its zip: the solution without its markers, but for three files of the group."""
+    result = grader("example", "--folder", tmp_path)
+    assert result.returncode == 0, result.stderr
+    reference = ROOT / "reference"
+    expected = {p.relative_to(reference): handed_in(p.read_text()) for p in reference.rglob("*.py")}
     del expected[Path("__init__.py")]
-    found = {p.relative_to(example): p.read_text() for p in example.rglob("*.py")}
+    found = {p.relative_to(tmp_path / "group_7"): p.read_text() for p in tmp_path.rglob("*.py")}
     assert found.keys() == expected.keys()
+    own = {"dlvc/metrics.py", "dlvc/models/mit_transformer.py", "dlvc/models/segformer_head.py"}
     assert {name.as_posix() for name in found if found[name] != expected[name]} == own
+    with zipfile.ZipFile(tmp_path / "group_7.zip") as archive:
+        packed = {name.removeprefix("group_7/") for name in archive.namelist()}
+    assert packed == {name.as_posix() for name in found} | {"report.pdf"}

@@ -38,14 +38,13 @@ class Order(Watcher):
 
 @pytest.mark.parametrize("cores", [1, 2])
 def test_verdicts_are_the_same_on_any_number_of_cores(
-    cores: int, monkeypatch: pytest.MonkeyPatch, graded_on: dict[int, dict[str, object]]
+    cores: int, monkeypatch: pytest.MonkeyPatch, example: Path, graded_on: dict[int, dict[str, object]]
 ) -> None:
     """One process or two: the same gradesheet, and every check is told once as it ends."""
     monkeypatch.setattr(pipeline, "usable_cores", lambda: cores)
-    source = REFERENCE.parent / "examples" / "group_7"
     order = Order()
     options = Options(seed=1, isolation=Isolation.NONE, parts=("metrics", "pretraining", "handin"))
-    sheet = grade(source, options, order)
+    sheet = grade(example, options, order)
     assert sorted(order.checks) == sorted(item.check for item in sheet.items)
     assert order.numbers == list(range(1, len(sheet.items) + 1))
     graded_on[cores] = sheet.model_dump(exclude={"timings"})
