@@ -1,10 +1,11 @@
 """The solution's SegFormer beside the one of transformers, of the same shape: inference, training step, peak memory.
 
 `reference` is the solution with `FusedHead`, `plain decoder` with the `SegFormerHead` that students read.
-segmentation_models_pytorch is measured if it is installed; its MiT-B0 starts at a quarter of the image's height and width, ours and the other at a half, which is
-some four times the work. What a network makes of the machine is told by its arithmetic, of convolutions and of matrix
-products, per second, as a share of what one large matrix product reaches in the same rounds. The tables have as `speed`
-how many times as fast as transformers a network is, as `rate` that share, and as `MiB` the peak.
+segmentation_models_pytorch is measured if it is installed; its MiT-B0 starts at a quarter of the image's height and
+width, ours and the other at a half, which is some four times the work. What a network makes of the machine is told by
+its arithmetic, of convolutions and of matrix products, per second, as a share of what one large matrix product reaches
+in the same rounds. The tables have as `speed` how many times as fast as transformers a network is, as `rate` that
+share, and as `MiB` the peak.
 
 python benchmarks/models.py
 """

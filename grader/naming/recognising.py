@@ -1,14 +1,17 @@
 """Asks known mistakes what a submission was asked, and names the one that answers alike."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from grader.checking import Call, Subject, TrustedSubject
+from grader.checking.asking import digest_of
 from grader.files import MISTAKES
 from grader.naming.mistakes import Mistake, apply_patch, load_mistakes
 from grader.naming.signature import Fields, Likeness, TooMuch, fields
@@ -22,12 +25,15 @@ FIRST_CALLS, LAST_CALLS = 10, 30
 ENOUGH = 0.75
 # Mistakes that are tried on one submission; each takes a fork or, in Parts 4 and 6, a run of a script.
 MOST_TRIED = 60
+# Values of mistakes' answers that are kept for later submissions of a run, which are asked the same.
+MOST_KEPT = 2_000_000
 
 
 class Told(NamedTuple):
-    """A call of a failed check, with the fields of the submission's answer and of the solution's."""
+    """A call of a failed check, its digest, and the fields of the submission's answer and of the solution's."""
 
     call: Call
+    digest: bytes
     theirs: Fields
     right: Fields
 
@@ -52,6 +58,8 @@ class Recogniser:
         self._folder = folder
         self._reference = reference
         self._answers = answers
+        self._mistaken: dict[tuple[str, bytes], Fields] = {}
+        self._kept = 0
 
     @cached_property
     def _mistakes(self) -> list[Mistake]:
@@ -108,7 +116,8 @@ class Recogniser:
             return []
         solution = partial(TrustedSubject, self._reference, answers=self._answers)
         right = _asked(solution, TrustedSubject.ask, some)
-        return [Told(*told) for told in zip(some, theirs, map(fields, right), strict=True)]
+        digests = (digest_of(call.probe, call.seed, call.arguments) for call in some)
+        return [Told(*told) for told in zip(some, digests, theirs, map(fields, right), strict=True)]
 
     def _share(self, mistake: Mistake, said: Mapping[str, Sequence[Told]]) -> float:
         """How much of where a mistake shows is in a submission's answers, in the least like check that both fail.
@@ -116,31 +125,51 @@ class Recogniser:
         What several checks share is asked once.
         """
         checks = said.keys() & set(mistake.fails)
-        if not checks:
-            return 0.0
-        changed = apply_patch(self._patch(mistake), self._tree)
-        try:
-            return self._least({id(told): told for told in map(said.__getitem__, checks)}.values())
-        finally:
-            for file in changed:
-                shutil.copy2(self._reference.tree / file, self._tree / file)
-
-    def _least(self, of_checks: Iterable[Sequence[Told]]) -> float:
-        """The smallest share of several checks, or the first one that is not enough."""
-        share = 1.0
-        for told in of_checks:
-            share = min(share, self._share_of_check(told))
+        share = 1.0 if checks else 0.0
+        for told in {id(told): told for told in map(said.__getitem__, checks)}.values():
+            share = min(share, self._share_of_check(mistake, told))
             if share < ENOUGH:
                 break
         return share
 
-    def _share_of_check(self, told: Sequence[Told]) -> float:
+    def _share_of_check(self, mistake: Mistake, told: Sequence[Told]) -> float:
         likeness = Likeness()
-        mistaken = _asked(partial(Subject, self._reference, spare=True), Subject.attempt, [one.call for one in told])
-        for one, wrong in zip(told, mistaken, strict=True):
-            if not likeness.add(one.theirs, fields(wrong), one.right):
-                return 0.0
+        with closing(self._mistaken_fields(mistake, told)) as mistaken:
+            for one, wrong in zip(told, mistaken, strict=True):
+                if not likeness.add(one.theirs, wrong, one.right):
+                    return 0.0
         return likeness.share
+
+    def _mistaken_fields(self, mistake: Mistake, told: Sequence[Told]) -> Generator[Fields, None, None]:
+        """What a mistake answers to each call; it is asked from the first one on that it was never asked before."""
+        keys = [(mistake.name, one.digest) for one in told]
+        known = next((number for number, key in enumerate(keys) if key not in self._mistaken), len(keys))
+        yield from [self._mistaken[key] for key in keys[:known]]
+        if known == len(keys):
+            return
+        with self._applied(mistake):
+            asked = partial(Subject, self._reference, spare=True)
+            answers = _asked(asked, Subject.attempt, [one.call for one in told[known:]])
+            for key, answer in zip(keys[known:], answers, strict=True):
+                found = fields(answer)
+                self._keep(key, found)
+                yield found
+
+    def _keep(self, key: tuple[str, bytes], found: Fields) -> None:
+        values = sum(value.size if isinstance(value, np.ndarray) else 1 for field in found.values() for value in field)
+        if self._kept + values <= MOST_KEPT:
+            self._kept += values
+            self._mistaken[key] = found
+
+    @contextmanager
+    def _applied(self, mistake: Mistake) -> Iterator[None]:
+        """Have the spare folder hold the solution with a mistake for a while."""
+        changed = apply_patch(self._patch(mistake), self._tree)
+        try:
+            yield
+        finally:
+            for file in changed:
+                shutil.copy2(self._reference.tree / file, self._tree / file)
 
 
 def _same(some: Sequence[Call], others: Sequence[Call]) -> bool:

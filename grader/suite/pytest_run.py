@@ -20,11 +20,13 @@ PYTEST_OPTIONS = (
         "--noconftest",
         "--capture=no",
         "--disable-plugin-autoload",
+        "--assert=plain",
     ),
-    *("-p", "pytest_benchmark.plugin"),
     *("-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:faulthandler", "-p", "no:warnings"),
     *("-p", "no:unraisableexception", "-p", "no:threadexception"),  # they only warn, and collect garbage for it
 )
+# It asks git and the processor for their particulars, which takes longer than some checks.
+FOR_THROUGHPUT = ("-p", "pytest_benchmark.plugin")
 
 
 def run_checks(plugin: GraderPlugin, folder: Path) -> Evidence:
@@ -41,7 +43,8 @@ def run_checks(plugin: GraderPlugin, folder: Path) -> Evidence:
         with mock.patch.dict(os.environ, environment, clear=True), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pytest's plugins, which nobody who grades can heed
             suites = [str(folder / name) for name in plugin.suites]
-            code = pytest.main([*suites, f"--rootdir={folder}", *PYTEST_OPTIONS], plugins=[plugin])
+            options = [*PYTEST_OPTIONS, *(FOR_THROUGHPUT if "test_throughput.py" in plugin.suites else ())]
+            code = pytest.main([*suites, f"--rootdir={folder}", *options], plugins=[plugin])
     finally:
         forget_modules_in(folder)
     if plugin.problem is not None:

@@ -202,9 +202,9 @@ def open_bench() -> Iterator[Bench]:
 
 
 @contextmanager
-def unshrunk() -> Iterator[None]:
-    """Have no smaller examples looked for when a check fails."""
-    quick = hypothesis.settings(SETTINGS, phases=(Phase.explicit, Phase.generate))
+def unshrunk(examples: int = SETTINGS.max_examples) -> Iterator[None]:
+    """Have no smaller examples looked for when a check fails, and so many tried."""
+    quick = hypothesis.settings(SETTINGS, phases=(Phase.explicit, Phase.generate), max_examples=examples)
     with mock.patch.object(plugin_module, "SETTINGS", quick):
         yield
 

@@ -16,10 +16,12 @@ def environment() -> dict[str, str]:
     return {**os.environ, "COLUMNS": "80", "PYTHONPATH": str(ROOT)}
 
 
-def grader(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def grader(*arguments: str | Path, cwd: Path = ROOT, seconds: float = 240) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     command = [sys.executable, "-m", "grader", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment(), timeout=240, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env=environment(), timeout=seconds, check=False
+    )
 
 
 def only_gradesheet(output: Path) -> Gradesheet:

@@ -7,18 +7,19 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
 from grader.naming import load_mistakes
-from grader.records import Isolation, Status
+from grader.records import Gradesheet, Isolation, Status
 from grader.reports import load_gradesheet
 from grader.starter import handed_in
 from tests.harness.bench import runs_worker
 from tests.harness.command import ROOT, environment, grader, only_gradesheet, with_status
-from tests.harness.hosts import TIERS, require
+from tests.harness.hosts import require
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +31,60 @@ def packed_reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_the_packed_reference_gets_every_automatic_point(
-    packed_reference: Path, tmp_path: Path, tier: Isolation
-) -> None:
-    """On each tier the solution passes every check, nothing is open but the tutor's items, and the exit code is 0."""
+@dataclass(frozen=True)
+class Ran:
+    """A run of several submissions: what it printed and how it ended, and where its results are."""
+
+    result: subprocess.CompletedProcess[str]
+    output: Path
+
+    def sheet(self, name: str) -> Gradesheet:
+        """The gradesheet of a submission."""
+        return load_gradesheet(self.output / name / "gradesheet.json")
+
+
+@pytest.fixture(scope="module")
+def together(packed_reference: Path, example: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The solution, what is no zip, and the example, graded in one run; the trusted side tells what it imported."""
+    folder = tmp_path_factory.mktemp("together")
+    sources = (packed_reference, _text(folder / "torn.zip", "hello"), example)
+    options = ("--no-training", "--timings", "--seed", "1", "--output", folder / "out")
+    command = [sys.executable, "-c", TELLS_IMPORTS, *map(str, (*sources, *options))]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment(), check=False)
+    return Ran(result, folder / "out")
+
+
+TELLS_IMPORTS = """
+import sys
+from grader.__main__ import main
+code = main(sys.argv[1:])
+print("imported:", *sorted({name.partition(".")[0] for name in sys.modules}))
+sys.exit(code)
+"""
+
+
+def test_the_packed_reference_gets_every_automatic_point(together: Ran) -> None:
+    """The solution passes every check, nothing is open but the tutor's items, and each report is there."""
+    sheet = together.sheet("group_0")
+    assert sheet.points.earned == sheet.points.possible > 0
+    files = {"gradesheet.json", "report.html", "feedback.ipynb", "junit.xml"}
+    assert {path.name for path in (together.output / "group_0").iterdir()} == files
+
+
+@pytest.mark.parametrize("tier", [Isolation.LANDLOCK, pytest.param(Isolation.NONE, marks=pytest.mark.nightly)])
+def test_the_weaker_tiers_give_every_point_too(packed_reference: Path, tmp_path: Path, tier: Isolation) -> None:
+    """Without bubblewrap the solution passes every check as well, and the exit code is 0."""
     require(tier)
     result = grader(packed_reference, "--no-training", "--output", tmp_path, "--isolation", tier.value)
     assert result.returncode == 0, result.stdout
     sheet = only_gradesheet(tmp_path)
     assert sheet.points.earned == sheet.points.possible > 0
-    files = {"gradesheet.json", "report.html", "feedback.ipynb", "junit.xml"}
-    assert {path.name for path in (tmp_path / "group_0").iterdir()} == files
+
+
+def test_the_trusted_process_imports_no_submission_and_no_torch(together: Ran) -> None:
+    """A whole grading leaves torch and all that is graded to its workers."""
+    (line,) = (line for line in together.result.stdout.splitlines() if line.startswith("imported:"))
+    assert {"torch", "torchvision", "dlvc", "reference", "student"}.isdisjoint(line.split())
 
 
 def test_the_untouched_starter_earns_only_what_it_provides(tmp_path: Path) -> None:
@@ -56,45 +99,38 @@ def test_the_untouched_starter_earns_only_what_it_provides(tmp_path: Path) -> No
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
-def test_the_example_loses_exactly_its_two_mistakes(example: Path, tmp_path: Path) -> None:
+def test_the_example_loses_exactly_its_two_mistakes(together: Ran) -> None:
     """The example has two mistakes, loses the points of two checks, and is told what the mistakes are."""
-    result = grader(example, "--no-training", "--output", tmp_path)
-    assert result.returncode == 1, result.stderr
-    sheet = only_gradesheet(tmp_path)
+    sheet = together.sheet("group_7")
     assert with_status(sheet, Status.FAILED) == ["metrics.absent_classes", "segformer.block_drop_path"]
     assert (sheet.points.lost, sheet.points.open) == (4, 0)
     known = {mistake.name: mistake.sentence for mistake in load_mistakes()}
     told = [item.outcome.finding.likely for item in sheet.items if item.outcome.status is Status.FAILED]
     assert told == [known["absent_classes_left_out"], known["mlp_branch_never_dropped"]]
-    report = (tmp_path / "group_7" / "report.html").read_text()
+    report = (together.output / "group_7" / "report.html").read_text()
     assert all(sentence in report for sentence in told if sentence)
+
+
+def test_the_same_submission_and_seed_give_the_same_gradesheet(together: Ran, example: Path, tmp_path: Path) -> None:
+    """Alone or after others in a run, two gradings differ in nothing but their timings."""
+    result = grader(example, "--no-training", "--output", tmp_path, "--seed", "1")
+    assert result.returncode == 1, result.stderr
     assert "This is what comes out when" in result.stdout
-
-
-def test_the_same_zip_and_seed_give_the_same_gradesheet(example: Path, tmp_path: Path) -> None:
-    """Two runs differ in nothing but their timings."""
-    sheets = []
-    for number in ("first", "second"):
-        grader(example, "--no-training", "--output", tmp_path / number, "--seed", "11")
-        sheets.append(only_gradesheet(tmp_path / number).model_dump(exclude={"timings"}))
+    sheets = [sheet.model_dump(exclude={"timings"}) for sheet in (only_gradesheet(tmp_path), together.sheet("group_7"))]
     assert sheets[0] == sheets[1]
-    assert sheets[0]["seed"] == 11
+    assert sheets[0]["seed"] == 1
 
 
-def test_several_submissions_are_graded_in_one_run(packed_reference: Path, example: Path, tmp_path: Path) -> None:
+def test_several_submissions_are_graded_in_one_run(together: Ran) -> None:
     """Each gets its reports and a line; one that is refused keeps back none of the others; the worst code is told."""
-    torn = _text(tmp_path / "torn.zip", "hello")
-    out = tmp_path / "out"
-    result = grader(packed_reference, torn, example, "--no-training", "--timings", "--seed", "1", "--output", out)
+    result = together.result
     assert result.returncode == 2
     assert "torn.zip: refused" in result.stderr
-    assert {path.parent.name for path in out.glob("*/report.html")} == {"group_0", "group_7"}
-    whole, flawed = (load_gradesheet(out / name / "gradesheet.json") for name in ("group_0", "group_7"))
-    assert whole.all_passed
-    assert with_status(flawed, Status.FAILED) == ["metrics.absent_classes", "segformer.block_drop_path"]
+    assert {path.parent.name for path in together.output.glob("*/report.html")} == {"group_0", "group_7"}
     assert result.stdout.index("group_0:") < result.stdout.index("group_7:")
     assert result.stdout.count("start of the workers") == 2
-    assert max(map(len, result.stdout.splitlines())) <= 80
+    graded = result.stdout[: result.stdout.index("imported:")]
+    assert max(map(len, graded.splitlines())) <= 80
 
 
 def test_two_submissions_of_one_name_are_told_before_grading(packed_reference: Path, tmp_path: Path) -> None:

@@ -137,16 +137,15 @@ def test_mixture_of_mistakes_gets_no_wrong_name(bench, write):
             "self.confusion.sum(dim=0) + self.confusion.sum(dim=1) - self.confusion.diagonal()",
             "self.confusion.sum(dim=0)",
         ),
-        (METRICS, "other > highest", "other < highest"),
-        (METRICS, "torch.maximum(highest", "torch.minimum(highest"),
+        (METRICS, "prediction.argmax(dim=1)", "prediction.argmin(dim=1)"),
     )
     assert named(bench, source, "metrics") == {}
 
 
 def test_mistake_that_other_checks_refute_is_not_named(bench, write):
     """A mistake that would fail a check which passed is not the submission's, though one answer is alike."""
-    overwritten = "few_labels[few_labels == 255] = 0\n            labels = few_labels.to("
-    source = write(None, (METRICS, "labels = few_labels.to(", overwritten))
+    overwritten = "target[target == 255] = 0\n        labels = target.to("
+    source = write(None, (METRICS, "labels = target.to(", overwritten))
     graded = bench.grade(source, [check.id for check in RUBRIC.checks if check.part == "metrics"])
     explaining = bench.recogniser.explaining(graded.outcomes, graded.calls)
     failed = {check for check, outcome in graded.outcomes.items() if outcome.status == "failed"}

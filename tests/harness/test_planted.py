@@ -1,14 +1,17 @@
 """The planted submissions judge the checks: a mistake loses exactly its own checks, an odd solution loses none."""
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
+from grader.intake import take_in
 from grader.naming import PatchRefused, apply_patch
-from tests.harness.bench import RUBRIC, Bench, open_bench
+from tests.harness.bench import RUBRIC, Bench, independent, open_bench, unshrunk
 from tests.submissions import oddities
 from tests.submissions.planted import (
     FOLDER,
@@ -20,6 +23,10 @@ from tests.submissions.planted import (
 )
 
 RIGHT, WRONG = right_submissions(), wrong_submissions()
+# Of each Hypothesis check, where a real grading tries 60, as `python -m tests.verdicts mistakes` and `flakes` do.
+EXAMPLES = 20
+# One check for each file, that tells whether it can be imported; of the scripts those that only begin to run.
+IMPORTS = ("metrics.worked_example", "trainer.steps", "segformer.layout", "fcn.defaults", "pretraining.defaults")
 LONGEST = 100  # characters of what a mistake does: it ends a line of feedback that has to be taken in at a glance
 # Mistakes that fail the same checks with the same output, whatever the inputs, may share words that are true of all.
 SAME_BY_NATURE = (
@@ -57,7 +64,8 @@ def test_reference_gets_full_points(bench):
 @each(WRONG)
 def test_mistake_fails_exactly_its_checks(bench, planted, tmp_path):
     """A planted mistake fails the checks that are listed for it and no other, and is called by its name or none."""
-    graded = bench.grade(planted.make(tmp_path), planted.checks(RUBRIC))
+    with unshrunk(EXAMPLES):
+        graded = bench.grade(planted.make(tmp_path), planted.checks(RUBRIC))
     problems = planted.surprises(graded.outcomes, RUBRIC)
     assert not problems, problems
     names = {mistake.what for mistake in bench.recogniser.names(graded.outcomes, graded.calls).values()}
@@ -67,8 +75,25 @@ def test_mistake_fails_exactly_its_checks(bench, planted, tmp_path):
 @each(RIGHT)
 def test_odd_solution_gets_full_points(bench, planted, tmp_path):
     """A correct solution written in an unexpected way passes every check."""
-    problems = planted.surprises(bench.grade(planted.make(tmp_path), planted.checks(RUBRIC)).outcomes, RUBRIC)
+    source = planted.make(tmp_path)
+    checks = planted.checks(RUBRIC)
+    if not planted.patch.exists() and code_of(source, tmp_path / "taken") == code_of(REFERENCE, tmp_path / "solution"):
+        # Packed in another way: what looks at the files, and whether the code, which is the solution's, is found.
+        checks = independent(check for check in checks if check.startswith("handin.") or check in IMPORTS)
+    with unshrunk(EXAMPLES):
+        problems = planted.surprises(bench.grade(source, checks).outcomes, RUBRIC)
     assert not problems, problems
+
+
+def code_of(source: Path, tree: Path) -> dict[str, str]:
+    """What Python makes of each file that the handout names, after a hand-in was taken in."""
+    submission = take_in(source, tree)
+    named = {path.relative_to(REFERENCE).as_posix() for path in REFERENCE.rglob("*.py")}
+    return {
+        file: ast.dump(ast.parse((tree / file).read_bytes()))
+        for file in submission.files
+        if file in named or file.endswith("__init__.py")
+    }
 
 
 def test_every_check_fails_a_mistake():

@@ -129,7 +129,7 @@ def test_a_prerequisite_that_is_not_written_makes_the_check_not_written(tmp_path
 
 
 def test_a_failure_that_may_follow_from_another_is_left_open(tmp_path: Path) -> None:
-    """SecondProcess a failure in a part that it follows, a failure costs nothing, and keeps what it found."""
+    """Beside a failure in a part that it follows, a failure costs nothing, and keeps what it found."""
     body = "def test_a(): fail('no')\ndef test_b(): fail('crash', found='x')\ndef test_c(): pass"
     outcomes = run(tmp_path, body, follows={"b": ("demo",), "c": ("demo",)})
     finding = outcomes["demo.b"].finding
