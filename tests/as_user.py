@@ -5,6 +5,7 @@ folder is empty and open, but for the interpreter's own folders.
 """
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -41,6 +42,10 @@ def _closed(folder: Path) -> Path | None:
 def main(command: list[str]) -> None:
     """Become the command."""
     if os.getuid() == 0:
+        if shutil.which("bwrap") is None:
+            required = "bubblewrap" in os.environ.get("GRADER_REQUIRE_TIERS", "").split()
+            print("Not run as an ordinary user: bubblewrap is not installed (Debian: apt-get install bubblewrap).")
+            sys.exit(1 if required else 0)
         home = tempfile.mkdtemp(prefix="user-")
         os.chown(home, USER, USER)
         os.environ |= {"HOME": home, "TMPDIR": home}
