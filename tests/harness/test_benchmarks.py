@@ -25,7 +25,12 @@ def test_page_shows_what_is_kept():
 @pytest.mark.parametrize(
     ("script", "options", "expected"),
     [
-        ("models.py", "--mode inference --precision fp32 --batch 1 --size 32 --device cpu", "transformers"),
+        pytest.param(
+            "models.py",
+            "--mode inference --precision fp32 --batch 1 --size 32 --device cpu",
+            "transformers",
+            marks=pytest.mark.nightly,
+        ),
         ("data.py", "--images 2", "load pets"),
     ],
 )

@@ -71,7 +71,8 @@ def test_the_packed_reference_gets_every_automatic_point(together: Ran) -> None:
     assert {path.name for path in (together.output / "group_0").iterdir()} == files
 
 
-@pytest.mark.parametrize("tier", [Isolation.LANDLOCK, pytest.param(Isolation.NONE, marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("tier", [Isolation.LANDLOCK, Isolation.NONE])
 def test_the_weaker_tiers_give_every_point_too(packed_reference: Path, tmp_path: Path, tier: Isolation) -> None:
     """Without bubblewrap the solution passes every check as well, and the exit code is 0."""
     require(tier)
@@ -165,6 +166,7 @@ def slow_metric(folder: Path, condition: str) -> Path:
     return copy
 
 
+@pytest.mark.nightly
 def test_a_metric_that_needs_minutes_costs_only_its_own_points(tmp_path: Path) -> None:
     """A check that runs into a time limit fails with that reason; every other item is graded."""
     source = slow_metric(tmp_path, "getattr(prediction, 'shape', ())[-1:] == (192,)")

@@ -25,7 +25,7 @@ from tests.harness.command import ROOT, environment, grader, only_gradesheet
 from tests.harness.gradesheets import mixed
 
 KILLS_WHILE_WRITING = 40
-KILLS_WHILE_GRADING = 6
+KILLS_WHILE_GRADING = 4
 
 
 def test_a_worker_that_cannot_start_is_our_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

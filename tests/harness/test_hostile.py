@@ -72,9 +72,12 @@ def each_forgery(forgeries: tuple[Forgery, ...]) -> pytest.MarkDecorator:
 
 
 def each_on_its_tiers() -> pytest.MarkDecorator:
-    """One test for each case and tier, one tier after the other."""
+    """One test for each case and tier, one tier after the other; bubblewrap's by whom it is there for."""
     cases = [(tier, case) for tier in CONFINING for case in TABLE if tier in case.tiers]
-    parameters = [pytest.param(tier, case, id=f"{tier.value}-{case.name}") for tier, case in cases]
+    users = {Isolation.BUBBLEWRAP: (pytest.mark.ordinary_user,)}
+    parameters = [
+        pytest.param(tier, case, id=f"{tier.value}-{case.name}", marks=users.get(tier, ())) for tier, case in cases
+    ]
     return pytest.mark.parametrize(("tier", "case"), parameters)
 
 

@@ -18,11 +18,24 @@ from tests.submissions.planted import (
     REFERENCE,
     SOLUTION,
     Planted,
+    repeated_mistakes,
     right_submissions,
     wrong_submissions,
 )
 
 RIGHT, WRONG = right_submissions(), wrong_submissions()
+# Each is written in the way of another one that is run by day: loaders_that_linger, shift_in_the_data_set,
+# backbone_by_its_url, bare_package_in_the_zip.
+REPEATED_RIGHT = frozenset(
+    {
+        "backbone_copied_by_hand",
+        "data_loaded_by_workers",
+        "loaders_with_processes",
+        "seeds_in_the_models",
+        "shift_in_the_scripts",
+        "no_init_files",
+    }
+)
 # Of each Hypothesis check, where a real grading tries 60, as `python -m tests.verdicts mistakes` and `flakes` do.
 EXAMPLES = 20
 # One check for each file, that tells whether it can be imported; of the scripts those that only begin to run.
@@ -50,9 +63,19 @@ def names(submissions: list[Planted]) -> list[str]:
     return [planted.name for planted in submissions]
 
 
-def each(submissions: list[Planted]) -> pytest.MarkDecorator:
+def each(submissions: list[Planted], nightly: frozenset[str]) -> pytest.MarkDecorator:
     """One test for each submission, named like it."""
-    return pytest.mark.parametrize("planted", [pytest.param(planted, id=planted.name) for planted in submissions])
+    marks = dict.fromkeys(nightly, (pytest.mark.nightly,))
+    parameters = [pytest.param(planted, id=planted.name, marks=marks.get(planted.name, ())) for planted in submissions]
+    return pytest.mark.parametrize("planted", parameters)
+
+
+def test_what_is_left_to_the_night_is_planted():
+    """Each name in the lists is a planted submission, and every check fails a mistake that is in none."""
+    assert repeated_mistakes() <= set(names(WRONG))
+    assert set(names(RIGHT)) >= REPEATED_RIGHT
+    by_day = [planted.fails for planted in WRONG if planted.name not in repeated_mistakes()]
+    assert frozenset().union(*by_day) == {check.id for check in RUBRIC.checks}
 
 
 def test_reference_gets_full_points(bench):
@@ -61,7 +84,7 @@ def test_reference_gets_full_points(bench):
     assert not problems, problems
 
 
-@each(WRONG)
+@each(WRONG, repeated_mistakes())
 def test_mistake_fails_exactly_its_checks(bench, planted, tmp_path):
     """A planted mistake fails the checks that are listed for it and no other, and is called by its name or none."""
     with unshrunk(EXAMPLES):
@@ -72,7 +95,7 @@ def test_mistake_fails_exactly_its_checks(bench, planted, tmp_path):
     assert names == ({planted.what} if planted.patch.exists() and planted.name not in NAMELESS else set())
 
 
-@each(RIGHT)
+@each(RIGHT, REPEATED_RIGHT)
 def test_odd_solution_gets_full_points(bench, planted, tmp_path):
     """A correct solution written in an unexpected way passes every check."""
     source = planted.make(tmp_path)

@@ -174,7 +174,7 @@ def test_shrinking_ends_before_the_checks_time_does(tmp_path: Path) -> None:
     import time
     @given(n=st.integers(0, 1000))
     def test_one(n):
-        time.sleep(0.3)
+        time.sleep(0.1)
         fail('Too large.', found=str(n))
     """
     assert only(run(tmp_path, body)).finding.message == "Too large."

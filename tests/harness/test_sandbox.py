@@ -24,6 +24,8 @@ from grader.sandbox.tiers import FIRST_WORKER_UID
 from tests.harness.hosts import CONFINING, TIERS, require
 
 LIMITS = Limits(call_seconds=3, check_seconds=6, memory_mib=700, processes=64, log_kib=4)
+# In one process: a fork bomb takes what its user may start at all, and as an ordinary user all tests have the same one.
+pytestmark = [pytest.mark.also_ordinary_user, pytest.mark.xdist_group("sandbox")]
 CAP_DAC_READ_SEARCH = 1 << 2
 ANSWERS = """
 RESULT = {value}

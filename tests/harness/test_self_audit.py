@@ -116,7 +116,7 @@ def not_failed(run: Audit) -> dict[str, str]:
 
 def test_the_solution_passes_every_check(audit: Run) -> None:
     """With its answers as they are, the solution passes: what fails below fails because it was spoilt."""
-    outcomes = audit(unspoilt, ALL, CHECKS).seen.outcomes
+    outcomes = audit(unspoilt, ALL, CHECKS).evidence.outcomes
     assert {name: found.finding for name, found in outcomes.items() if found.status is not Status.PASSED} == {}
 
 
@@ -144,7 +144,7 @@ def test_a_saved_file_of_zeros_fails(audit: Run) -> None:
     def emptied(answer, _arguments):
         return unspoilt(answer, {}) | {"last": {name: np.zeros_like(value) for name, value in answer["last"].items()}}
 
-    outcomes = audit(emptied, independent(["trainer.last_model"]), CHECKS).seen.outcomes
+    outcomes = audit(emptied, independent(["trainer.last_model"]), CHECKS).evidence.outcomes
     assert outcomes["trainer.last_model"].status is Status.FAILED
 
 

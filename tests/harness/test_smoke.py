@@ -168,14 +168,8 @@ ODD = [planted for planted in right_submissions() if TRAINED & set(planted.chang
 # What a smoke training reads is written otherwise in these; test_planted.py runs the scripts of all.
 READ_OTHERWISE = {
     "best_model_copied_and_saved_at_the_end",
-    "checkpoints_by_torch_save",
-    "data_loaded_by_workers",
-    "given_trainer_adapted",
     "loaders_that_linger",
-    "loss_as_a_mean_of_batches",
-    "parser_of_its_own",
     "saved_in_another_way",
-    "scores_by_upsample",
     "shift_in_the_data_set",
 }
 
@@ -252,7 +246,8 @@ def test_weights_that_unpack_to_more_than_memory_cost_the_submission_alone(bench
     module.write_text(module.read_text(encoding="utf-8") + BOMB, encoding="utf-8")
     graded = bench.grade(source, ["smoke.segformer"])
     assert graded.outcomes["smoke.segformer"].status is Status.FAILED
-    assert bench.grade(REFERENCE, ["smoke.segformer"]).outcomes["smoke.segformer"].status is Status.PASSED
+    next_one = bench.grade(REFERENCE, ["segformer.block_output"])
+    assert next_one.outcomes["segformer.block_output"].status is Status.PASSED
 
 
 @pytest.mark.parametrize(
@@ -260,8 +255,9 @@ def test_weights_that_unpack_to_more_than_memory_cost_the_submission_alone(bench
     [("b'garbage'", "cannot be read"), ("torch.save({'a': torch.zeros(3)}, file)", "do not fit")],
     ids=["garbage", "another_network"],
 )
-def test_strange_weights_are_the_submissions_fault(bench, tmp_path, content, words):
+def test_strange_weights_are_the_submissions_fault(bench, tmp_path, monkeypatch, content, words):
     """A file that is none of the solution's network fails the check, in a process that nothing depends on."""
+    monkeypatch.delitem(PLANS, "fcn")
     write = f"file.write_bytes({content})" if content.startswith("b") else content
     old = 'torch.save(self.net.state_dict(), folder / f"{name}.pth")'
     source = changed(tmp_path, "dlvc/models/segment_model.py", old, f'file = folder / f"{{name}}.pth"; {write}')

@@ -244,7 +244,7 @@ def test_other_defaults_of_torch_are_no_mistake(bench: Bench, tmp_path: Path) ->
     "trick",
     [
         pytest.param(STOPPED_CLOCK, id="its own clocks are stopped"),
-        pytest.param(LAZY, id="counted when the result is asked for"),
+        pytest.param(LAZY, id="counted when the result is asked for", marks=pytest.mark.nightly),
         pytest.param(IN_A_THREAD, id="counted in a thread"),
     ],
 )

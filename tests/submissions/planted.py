@@ -21,6 +21,8 @@ from tests.submissions import oddities
 
 FOLDER = Path(__file__).parent
 REFERENCE = FOLDER.parents[1] / "reference"
+# Mistakes that fail where others do, as `python -m tests.verdicts repeats` finds them.
+REPEATED = FOLDER / "wrong" / "repeated.txt"
 # The parts whose checks judge a file. The scripts of Parts 4 and 6 run through all of them, but judge what is theirs.
 PARTS = {
     "dlvc/metrics.py": ("metrics",),
@@ -157,6 +159,11 @@ def _told(outcome: Outcome) -> str:
 def wrong_submissions() -> list[Planted]:
     """All planted mistakes, as `wrong/expected.toml` lists them."""
     return [Planted(mistake.name, frozenset(mistake.fails), mistake.what, mistake.hint) for mistake in load_mistakes()]
+
+
+def repeated_mistakes() -> frozenset[str]:
+    """Names of mistakes that fail no check at a line where no other one does."""
+    return frozenset(REPEATED.read_text(encoding="utf-8").split())
 
 
 def right_submissions() -> list[Planted]:

@@ -8,6 +8,7 @@ app.command("tests.verdicts.mutants:mutants")
 app.command("tests.verdicts.mistakes:mistakes")
 app.command("tests.verdicts.tolerances:tolerances")
 app.command("tests.verdicts.page:page")
+app.command("tests.verdicts.repeats:repeats")
 
 if __name__ == "__main__":
     app()
