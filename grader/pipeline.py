@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from grader.checking import Call
 from grader.environment import describe_environment
@@ -14,6 +15,7 @@ from grader.files import ROOT
 from grader.intake import take_in
 from grader.naming import PatchRefused, Recogniser
 from grader.records import (
+    Edition,
     Finding,
     Gradesheet,
     Isolation,
@@ -45,6 +47,7 @@ class Options:
         limits: what one check may use.
         parts: ids of the parts to grade, all if none is named.
         training: run the smoke trainings, too, and what else needs the machine for itself.
+        edition: of the handout, None for the one that each hand-in's files tell of.
     """
 
     seed: int
@@ -52,6 +55,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     parts: tuple[str, ...] = ()
     training: bool = True
+    edition: Edition | None = None
 
 
 class Watcher:
@@ -69,9 +73,29 @@ class Admitted:
     """A submission on its way: what intake says of it, where its tree is, and what its stages took."""
 
     submission: Submission
+    rubric: Rubric
     tree: Path
     student: Worker
     clock: "StageClock"
+
+
+class Shares(NamedTuple):
+    """Which checks of a rubric run when: at first, beside these in a second process, and alone after all."""
+
+    first: Rubric
+    beside: Rubric | None
+    alone: Rubric
+
+    @classmethod
+    def of(cls, rubric: Rubric) -> "Shares":
+        """Share a rubric out, as the cores allow."""
+        beside, in_turn = rubric.running("beside"), rubric.running("in turn")
+        together = usable_cores() == 1 or not in_turn.checks
+        return cls(
+            first=rubric.running("in turn", "beside") if together else in_turn,
+            beside=None if together or not beside.checks else beside,
+            alone=rubric.running("alone"),
+        )
 
 
 class GradingRun:
@@ -92,15 +116,12 @@ class GradingRun:
         self._isolation, self._detail = isolation
         self._watcher = watcher
         self._rubric = rubric
-        self._alone = rubric.running("alone")
-        beside, in_turn = rubric.running("beside"), rubric.running("in turn")
-        together = usable_cores() == 1 or not in_turn.checks
-        self._first = rubric.running("in turn", "beside") if together else in_turn
-        self._beside = None if together or not beside.checks else beside
         self._admitted = 0
         self._room = stack.enter_context(work_folder())
         setting = Setting(self._isolation, options.limits, options.seed, self._room)
-        self._second_process = stack.enter_context(closing(SecondProcess(setting))) if self._beside else None
+        self._second_process = (
+            stack.enter_context(closing(SecondProcess(setting))) if Shares.of(rubric).beside else None
+        )
         take_in(REFERENCE, self._room / "reference")
         self._runner = stack.enter_context(closing(Runner(setting)))
         self._recogniser = Recogniser(self._runner.reference, self._runner.answers)
@@ -116,10 +137,12 @@ class GradingRun:
             self._admitted += 1
             tree = self._room / f"submission_{self._admitted}"
             submission = take_in(source, tree)
+            if self._options.edition is not None:
+                submission = submission.model_copy(update={"edition": self._options.edition})
             student = self._runner.admit(tree)
             if self._second_process:
                 self._second_process.admit(tree)
-        return Admitted(submission, tree, student, clock)
+        return Admitted(submission, self._rubric.asked_by(submission.edition), tree, student, clock)
 
     def prepare(self, admitted: Admitted) -> None:
         """Wait until a submission can be graded."""
@@ -130,22 +153,22 @@ class GradingRun:
 
     def judge(self, admitted: Admitted) -> Gradesheet:
         """Run all checks on a submission and say what they show."""
-        clock = admitted.clock
+        clock, rubric = admitted.clock, admitted.rubric
         try:
             with clock.stage("checks"):
                 evidence = self._checks(admitted)
         finally:
             self._runner.dismiss(admitted.tree)
             remove([admitted.tree])  # a whole class would fill a disk
-        outcomes, flags = conclude(self._rubric, evidence)
+        outcomes, flags = conclude(rubric, evidence)
         with clock.stage("known mistakes"):
             outcomes |= named(self._recogniser, outcomes, evidence.calls)
         environment = describe_environment(
             self._isolation, self._detail, self._runner.reference.wait_ready(), self._options.limits
         )
         if not evidence.finished:
-            outcomes = not_run(self._rubric) | outcomes
-        items, parts = score(self._rubric, outcomes)
+            outcomes = not_run(rubric) | outcomes
+        items, parts = score(rubric, outcomes)
         return Gradesheet(
             submission=admitted.submission,
             seed=self._options.seed,
@@ -153,7 +176,7 @@ class GradingRun:
             points=total(items),
             parts=parts,
             items=items,
-            tutor_items=self._rubric.tutor_items,
+            tutor_items=rubric.tutor_items,
             flags=flags,
             trainings=tuple(evidence.trainings),
             environment=environment,
@@ -163,10 +186,11 @@ class GradingRun:
     def _checks(self, admitted: Admitted) -> Evidence:
         """Those that run in turn, beside them the others, and at last what has to be alone."""
         done: set[str] = set()
+        shares = Shares.of(admitted.rubric)
 
         def tell(outcome: Outcome) -> None:
             done.add(outcome.check)
-            self._watcher.outcome(outcome, len(done), len(self._rubric.checks))
+            self._watcher.outcome(outcome, len(done), len(admitted.rubric.checks))
 
         def tell_and_hear(outcome: Outcome) -> None:
             tell(outcome)
@@ -174,16 +198,18 @@ class GradingRun:
                 self._second_process.hear()
 
         submission, tree = admitted.submission, admitted.tree
-        if self._second_process and self._beside:
-            self._second_process.run(self._beside, submission, tree, tell)
-        evidence = self._runner.run(self._first, submission, tree, tell_and_hear)
-        if self._second_process:
+        if self._second_process and shares.beside:
+            self._second_process.run(shares.beside, submission, tree, tell)
+        evidence = self._runner.run(shares.first, submission, tree, tell_and_hear)
+        if self._second_process and shares.beside:
             evidence.add(self._second_process.finish(stop=not evidence.finished))
         if evidence.finished:
             earlier = [
-                (check, evidence.outcomes[check.id]) for check in self._rubric.checks if check.id in evidence.outcomes
+                (check, evidence.outcomes[check.id])
+                for check in admitted.rubric.checks
+                if check.id in evidence.outcomes
             ]
-            evidence.add(self._runner.run(self._alone, submission, tree, tell, earlier))
+            evidence.add(self._runner.run(shares.alone, submission, tree, tell, earlier))
         return evidence
 
 

@@ -51,10 +51,15 @@ class Note(Record):
     path: str | None = None
 
 
+Edition = Literal["current", "original"]
+"""Which handout a hand-in answers: this repository's, or the one that the course published years ago."""
+
+
 class Submission(Record):
     """What intake made of a zip or a folder."""
 
     name: str
+    edition: Edition = "current"
     source: str = Field(description="File name of the zip or folder, without its directory.")
     digest: str = Field(description="SHA-256 over the names and contents of the graded files.")
     package: str | None = Field(description="The folder that was graded as `dlvc`, None when there is none.")

@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from grader.errors import GraderFault, UsageError
-from grader.records import Record, TutorItem, Visibility
+from grader.records import Edition, Record, TutorItem, Visibility
 
 RUBRIC_FILE = Path(__file__).with_name("rubric.toml")
 
@@ -32,6 +32,8 @@ class Part(Record):
 class Check(Record):
     """One automatic check.
 
+    `editions` are those that ask for it: what a handout does not ask, nobody can fail.
+
     `requires` names checks that have to pass first: without them this one could only repeat their failure, so it is
     left unscored and costs nothing by itself. `follows` names parts whose mistakes can make this one fail: where one of
     their checks has failed too, nobody can tell whose failure it is, so it is left to the tutor.
@@ -41,6 +43,7 @@ class Check(Record):
     title: str
     points: float = Field(ge=0)
     hint: str
+    editions: tuple[Edition, ...] = ("current", "original")
     requires: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     visibility: Visibility = Visibility.VISIBLE
@@ -98,6 +101,19 @@ class Rubric(Record):
                     if check.part in parts
                 ),
                 "tutor_items": (),
+            }
+        )
+
+    def asked_by(self, edition: Edition) -> "Rubric":
+        """The same rubric with nothing but the checks that an edition asks for."""
+        left = tuple(check for check in self.checks if edition in check.editions)
+        known = {check.id for check in left}
+        return self.model_copy(
+            update={
+                "checks": tuple(
+                    check.model_copy(update={"requires": tuple(name for name in check.requires if name in known)})
+                    for check in left
+                )
             }
         )
 

@@ -1,6 +1,7 @@
 """Questions to a submission and to the solution, as a check asks them."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, NamedTuple
@@ -31,6 +32,10 @@ def digest_of(probe: str, seed: int, arguments: dict[str, Any]) -> bytes:
     return hashlib.sha256(encode([probe, seed, arguments])).digest()
 
 
+def _here() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
 class Subject:
     """A submission as a check sees it: every probe of `grader.probes` is a method, `<module>_<function>`.
 
@@ -41,12 +46,14 @@ class Subject:
         worker: where the code runs.
         seed: seeds torch before each call.
         spare: it is the code in the worker's spare folder.
+        any_device: what insists on a GPU runs on the processor where there is none.
     """
 
-    def __init__(self, worker: Worker, seed: int, *, spare: bool = False) -> None:
+    def __init__(self, worker: Worker, seed: int, *, spare: bool = False, any_device: bool = False) -> None:
         self._worker = worker
         self._seed = seed
         self._spare = spare
+        self._any_device = any_device
         self._stack = ExitStack()
         self._session: Session | None = None
         self.limits = worker.limits
@@ -105,12 +112,16 @@ class Subject:
         place = f" ({error.where})" if error.where else ""
         if any(words in error.message for words in WITHOUT_GPU):
             raise NotScored(f"Not run: the code needs a GPU, and there is none here{place}.")
+        if error.python is not None:
+            raise NotScored(f"Not run: the code needs Python {error.python} or newer, and here is {_here()}{place}.")
         if error.lacks == "shared memory" and self._worker.isolation is Isolation.LANDLOCK:
             raise NotScored(f"Not run: the code needs memory that processes share, which Landlock cannot give{place}.")
 
     def _call(self, probe: str, arguments: dict[str, Any]) -> Any:
         if self._session is None:
-            self._session = self._stack.enter_context(self._worker.session(self._seed, self.limits, spare=self._spare))
+            self._session = self._stack.enter_context(
+                self._worker.session(self._seed, self.limits, spare=self._spare, any_device=self._any_device)
+            )
         answer = self._session.call(probe, arguments)
         try:
             return FORMS[probe].read(answer, arguments)

@@ -46,7 +46,7 @@ def fail(message: str, **context: str | None) -> NoReturn:
 
 def as_check_failed(error: CallError, limits: Limits) -> CheckFailed:
     """Put an exception inside the submission into words, naming the limit that it may have run into."""
-    if "NotImplementedError" in error.bases:
+    if error.open_task:
         message = f"Not written yet. {error.message}".strip()
         return CheckFailed(Finding(message=message, where=error.where), not_started=True)
     if error.wrong_answer:

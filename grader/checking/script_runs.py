@@ -105,7 +105,7 @@ class Made:
         """
         if seen:
             return
-        if self.run.error is not None and "NotImplementedError" in self.run.error.bases:
+        if self.run.error is not None and self.run.error.open_task:
             raise self._crash()
         if self.run.ended:
             fail(f"{self.command.script} ran to its end without {what}.", **self.end())

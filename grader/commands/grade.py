@@ -10,6 +10,7 @@ from grader.commands.gradings import run
 from grader.commands.options import IsolationOption, OutputOption, TimingsOption
 from grader.errors import UsageError
 from grader.pipeline import Options
+from grader.records import Edition
 from grader.sandbox import Limits
 
 
@@ -21,6 +22,9 @@ def grade(
     ] = None,
     isolation: IsolationOption = None,
     training: Annotated[bool, Parameter(help="Run the smoke trainings, a minute each, and time the code.")] = True,
+    edition: Annotated[
+        Edition | None, Parameter(help="Of the handout; what a hand-in's own files tell of, if not given.")
+    ] = None,
     timings: TimingsOption = False,
     limits: Annotated[Limits | None, Parameter(name="*", group="Limits of a check")] = None,
 ) -> int:
@@ -32,5 +36,5 @@ def grade(
     if not submissions:
         raise UsageError("Which submission? Name a zip or a folder.")
     seed = secrets.randbelow(1 << 53) if seed is None else seed
-    options = Options(seed, isolation, limits or Limits(), training=training)
+    options = Options(seed, isolation, limits or Limits(), training=training, edition=edition)
     return run(submissions, options, output, audience="tutor", timings=timings)

@@ -17,6 +17,8 @@ from typing import BinaryIO
 from grader.errors import GraderFault, SubmissionRejected, UsageError
 from grader.intake.archive import read_zip
 from grader.intake.disk import DiskFolder
+from grader.intake.edition import edition_of
+from grader.intake.given import supply
 from grader.intake.imports import modules_imported, names_imported
 from grader.intake.layout import PACKAGE, Layout, arrange
 from grader.intake.listing import AGAIN, DEFAULT_CAPS, Caps, File, basename
@@ -50,11 +52,17 @@ def take_in(source: Path, tree: Path, caps: Caps = DEFAULT_CAPS) -> Submission:
         _write_aliases(layout, source, tree)
         files = sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file())
         digest = _digest(tree, files)
+        edition, evidence = edition_of(tree)
+        if edition == "original":
+            layout.note(f"Graded by the published handout of earlier years: {', '.join(evidence)}.", "")
+        for given in supply(tree):
+            layout.note("Given to everybody and not handed in: the grader put its own there.", f"{PACKAGE}/{given}")
     name = Path(os.path.abspath(source)).name  # noqa: PTH100 - a link keeps the name it was given by
     return Submission(
         name=escaped(name if source.is_dir() else Path(name).stem),
         source=escaped(name),
         digest=digest,
+        edition=edition,
         package=escaped(layout.package) or ".",
         files=tuple(files),
         notes=(*layout.notes, *sifted.notes()),
@@ -136,22 +144,39 @@ def _pour(file: File, stream: BinaryIO, most: int) -> int:
 
 
 def _write_aliases(layout: Layout, source: Path, tree: Path) -> None:
-    """Let code go on importing the package, or the folder that held it, by the name it had."""
+    """Let code go on importing the package, or the folders that held it, by the names they had."""
     imported = names_imported(tree)
     holder = basename(layout.root) or (source.name if source.is_dir() else "")
-    for old, new in ((basename(layout.package), PACKAGE), (holder, "")):
+    aliases: dict[str, list[tuple[str, str]]] = {}
+    names = [(basename(layout.package), PACKAGE), (holder, "")]
+    for old, new in [*names, *((old, PACKAGE) for old in _repository_names(layout, holder, tree, imported))]:
         inside = {path.name.partition(".")[0] for path in (tree / new).iterdir()}
-        usable = old.isidentifier() and not keyword.iskeyword(old)
-        taken = (tree / old).exists() or (tree / f"{old}.py").exists()
-        if not usable or taken or not any(f"{old}.{name}" in imported for name in inside):
-            continue
-        code = Path(__file__).with_name("alias.py").read_text(encoding="utf-8")
-        folder = tree / old
-        _make_folders(folder, tree)
-        path = folder / "__init__.py"
-        path.write_text(f"{code}\n\ninstall({old!r}, {new!r})\n", encoding="utf-8")
+        usable = all(word.isidentifier() and not keyword.iskeyword(word) for word in old.split("."))
+        top = old.partition(".")[0]
+        taken = (tree / top).exists() or (tree / f"{top}.py").exists()
+        if usable and not taken and any(f"{old}.{name}" in imported for name in inside):
+            aliases.setdefault(top, []).append((old, new))
+    code = Path(__file__).with_name("alias.py").read_text(encoding="utf-8")
+    for top, olds in aliases.items():
+        _make_folders(tree / top, tree)
+        path = tree / top / "__init__.py"
+        path.write_text(f"{code}\n\n" + "".join(f"install({old!r}, {new!r})\n" for old, new in olds), encoding="utf-8")
         path.chmod(FILE_MODE)
-        layout.note(f"Imports of {quoted(old)} were made to lead to the graded modules.", layout.package)
+        for old, _ in olds:
+            layout.note(f"Imports of {quoted(old)} were made to lead to the graded modules.", layout.package)
+
+
+def _repository_names(layout: Layout, holder: str, tree: Path, imported: set[str]) -> list[str]:
+    """The package by its path in the author's repository, such as `assignments.assignment_2.dlvc`."""
+    inside = {path.name.partition(".")[0] for path in (tree / PACKAGE).iterdir()}
+    found = set()
+    for name in imported:
+        words = name.split(".")
+        for place in range(1, len(words) - 1):
+            called = words[place] in (PACKAGE, basename(layout.package)) and words[place + 1] in inside
+            if called and words[0] != holder:
+                found.add(".".join(words[: place + 1]))
+    return sorted(found)
 
 
 def _digest(tree: Path, files: list[str]) -> str:

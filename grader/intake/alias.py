@@ -39,7 +39,12 @@ class Renamed(MetaPathFinder, Loader):
 
 
 def install(old: str, new: str) -> None:
-    """Make `old` another name of `new`."""
+    """Make `old` another name of `new`; in the folders above a dotted `old` there is nothing else."""
     sys.meta_path.insert(0, Renamed(old, new))
+    above = old.split(".")[:-1]
+    for depth in range(2, len(above) + 1):
+        package = ModuleType(".".join(above[:depth]))
+        package.__path__ = []
+        sys.modules.setdefault(package.__name__, package)
     if new:
         sys.modules[old] = importlib.import_module(new)

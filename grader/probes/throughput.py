@@ -6,12 +6,12 @@ is returned depends on all of the work.
 """
 
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
+from grader.probes.metrics import make_metric
 from grader.probes.segformer import make_network
 from grader.worker.answers import number, tensor
 
@@ -39,7 +39,7 @@ def metric(shape: list[int], times: int, content: int, device: str, *, only_cont
         only_content: draw them, and update nothing.
     """
     b, c, h, w = shape
-    judged = None if only_content else import_module("dlvc.metrics").SegMetrics([f"class {i}" for i in range(c)])
+    judged = None if only_content else make_metric(c)
     source = torch.Generator().manual_seed(content)
     noise = torch.randn(b * c * h * w + OFFSETS, **DRAWN, generator=source).to(device)
     target = torch.randint(c, (b, h, w), device="cpu", generator=source).to(device)

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from grader.records import Record
 
 
@@ -14,9 +16,11 @@ class CallError(Record):
     traceback: str
     where: str | None
     wrong_answer: bool
+    open_task: bool
     errno: int | None
     missing_module: str | None
     lacks: Literal["network", "shared memory"] | None
+    python: str | None = Field(None, pattern=r"^3\.\d{1,2}$")
 
 
 class CallFailed(Exception):  # noqa: N818 - the submission's failure, not an error of ours

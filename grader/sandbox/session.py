@@ -26,12 +26,15 @@ class Parent(Protocol):
 class Session:
     """One check's conversation with one fresh child of a worker."""
 
-    def __init__(self, parent: Parent, channel: Channel, log: bytearray, seed: int, limits: Limits) -> None:
+    def __init__(
+        self, parent: Parent, channel: Channel, log: bytearray, seed: int, limits: Limits, *, any_device: bool
+    ) -> None:
         self._parent = parent
         self._limits = limits
         self._channel = channel
         self._log = log
         self._seed = seed
+        self._any_device = any_device
         self._ends = time.monotonic() + limits.check_seconds
         self._lost: WorkerLost | None = None
         self.alarms: set[tuple[str, str]] = set()
@@ -63,7 +66,8 @@ class Session:
         limits = self._limits
         deadline = min(time.monotonic() + limits.call_seconds, self._ends)
         try:
-            self._channel.send({"probe": probe, "seed": self._seed, "arguments": arguments}, deadline)
+            request = {"probe": probe, "seed": self._seed, "any_device": self._any_device, "arguments": arguments}
+            self._channel.send(request, deadline)
             answer = self._channel.receive(deadline)
             self._hear(answer)
             return self._value(answer)

@@ -143,11 +143,20 @@ class Worker:
         return said or str(error) or type(error).__name__
 
     @contextmanager
-    def session(self, seed: int, limits: Limits | None = None, *, spare: bool = False) -> Iterator[Session]:
-        """Fork a fresh child for one check, and leave nothing of it behind; only the times of `limits` count here."""
+    def session(
+        self, seed: int, limits: Limits | None = None, *, spare: bool = False, any_device: bool = False
+    ) -> Iterator[Session]:
+        """Fork a fresh child for one check, and leave nothing of it behind; only the times of `limits` count here.
+
+        Args:
+            seed: of torch, at each call.
+            limits: of this check, the worker's if not given.
+            spare: import from the other folder.
+            any_device: what insists on a GPU runs on the processor where there is none.
+        """
         channel, log = self._fork(b"S" if spare else b"F")
         try:
-            yield Session(self, channel, log, seed, limits or self.limits)
+            yield Session(self, channel, log, seed, limits or self.limits, any_device=any_device)
         finally:
             self.end_child(patient=False)
             channel.close()

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase
 
 from grader.checking import CheckFailed, NotScored, Subject, TrustedSubject
-from grader.records import Finding, Outcome, SmokeTraining, Status, Submission
+from grader.records import Edition, Finding, Outcome, SmokeTraining, Status, Submission
 from grader.rubric import Check, Rubric
 from grader.sandbox import Worker, WorkerLost
 from grader.suite.evidence import Evidence
@@ -84,7 +84,8 @@ class GraderPlugin:
     @pytest.fixture
     def student(self, request: pytest.FixtureRequest) -> Iterator[Subject]:
         """The submission, in a fresh process."""
-        subject = Subject(self._student, self.seed_for(check_id(request.node), "torch"))
+        any_device = self._submission.edition == "original"
+        subject = Subject(self._student, self.seed_for(check_id(request.node), "torch"), any_device=any_device)
         request.node.stash[STUDENT] = subject
         yield subject
         subject.close()
@@ -119,6 +120,11 @@ class GraderPlugin:
     def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
         """Random numbers of this check's own."""
         return np.random.default_rng(self.seed_for(check_id(request.node), "inputs"))
+
+    @pytest.fixture
+    def edition(self) -> Edition:
+        """The edition of the handout that the hand-in answers."""
+        return self._submission.edition
 
     @pytest.fixture
     def submission(self) -> Submission:

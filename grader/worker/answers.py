@@ -1,5 +1,8 @@
-"""What a probe says when a submission's answer cannot be sent back: a typed message in place of a crash."""
+"""What a probe says when a submission's answer cannot be sent back, and how an error of the submission came about."""
 
+import dis
+import os
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -43,3 +46,25 @@ def kind(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
     return f"an object of type {type(value).__name__}"
+
+
+def innermost(trace: TracebackType | None) -> TracebackType | None:
+    """Where an error left the submission's own code, None if it came from elsewhere or from nowhere."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    root = os.environ["GRADER_SUBMISSION"].rstrip(os.sep) + os.sep
+    return trace if trace is not None and trace.tb_frame.f_code.co_filename.startswith(root) else None
+
+
+def on_purpose(trace: TracebackType) -> bool:
+    """Whether an error was raised by a `raise` or `assert`, rather than run into by some operation, at this place."""
+    return dis.opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]].startswith(("RAISE", "RERAISE"))
+
+
+def is_open_task(error: BaseException) -> bool:
+    """Whether an error is a task of the starter that nobody has begun.
+
+    torch raises the same type for what it cannot do, such as arithmetic that some type of numbers has not.
+    """
+    place = innermost(error.__traceback__) if isinstance(error, NotImplementedError) else None
+    return place is not None and on_purpose(place)

@@ -16,9 +16,11 @@ import torch
 
 from grader.worker import stubs
 from grader.worker.alarms import Alarms
-from grader.worker.answers import WrongAnswer
+from grader.worker.answers import WrongAnswer, is_open_task
 from grader.worker.channel import Channel
+from grader.worker.devices import fall_back
 from grader.worker.loading import end_loaders_soon, load_in_one_process
+from grader.worker.syntax import python_needed
 
 FOREVER = 1e6
 MESSAGE_LENGTH = 4000
@@ -70,6 +72,8 @@ def answer(request: dict[str, Any], submission: str) -> dict[str, Any]:
     try:
         os.environ["GRADER_SUBMISSION"] = submission
         seed_torch(request["seed"])
+        if request["any_device"]:
+            fall_back()
         module, _, name = request["probe"].partition("_")
         probe = getattr(importlib.import_module(f"grader.probes.{module}"), name)
         return {"ok": True, "value": from_torch(probe(**to_torch(request["arguments"])))}
@@ -115,8 +119,10 @@ def describe(error: BaseException, submission: str) -> dict[str, Any]:
     lines = traceback.format_list(frames[-FRAMES_SHOWN:]) + traceback.format_exception_only(error)
     last = frames[-1] if frames else None
     filename, line = (last.filename, last.lineno) if last else ("", None)
+    needs = None
     if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(root):
         filename, line = error.filename, error.lineno
+        needs = python_needed(filename)
     return {
         "type": type(error).__name__,
         "bases": [base.__name__ for base in type(error).__mro__],
@@ -124,9 +130,11 @@ def describe(error: BaseException, submission: str) -> dict[str, Any]:
         "traceback": "".join(lines).replace(root, "")[-MESSAGE_LENGTH:],
         "where": f"{filename.removeprefix(root)}:{line}" if filename else None,
         "wrong_answer": isinstance(error, WrongAnswer),
+        "open_task": is_open_task(error),
         "errno": error.errno if isinstance(error, OSError) else None,
         "missing_module": error.name if isinstance(error, ModuleNotFoundError) else None,
         "lacks": _lacks(error),
+        "python": needs,
     }
 
 

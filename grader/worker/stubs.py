@@ -7,6 +7,8 @@ with anything, takes items, is a context manager and a base class, and gives its
 
 import importlib.abc
 import importlib.machinery
+import os
+import re
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -49,6 +51,11 @@ class _Nothing(types.ModuleType):
         return None
 
 
+def nothing(name: str) -> types.ModuleType:
+    """A module of this name that has everything, and in which nothing happens."""
+    return _Nothing(name)
+
+
 class _StubFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """The last finder on `sys.meta_path`: it only hears of packages that nobody else could find."""
 
@@ -67,6 +74,23 @@ class _StubFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         del module
 
 
+# Of variables that loggers want to be set: to a key that nobody hands in.
+SECRET = re.compile(r"WANDB|KEY|TOKEN|ENTITY|NEPTUNE|COMET|MLFLOW")
+
+
+class _Environment(type(os.environ)):  # type: ignore[misc]
+    """The environment, in which every key of a logger has a value."""
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return str(super().__getitem__(name))
+        except KeyError:
+            if SECRET.search(name):
+                return "offline"
+            raise
+
+
 def install() -> None:
-    """Put the stand-ins behind every real package."""
+    """Put the stand-ins behind every real package, and keys for them into the environment."""
     sys.meta_path.append(_StubFinder())
+    os.environ.__class__ = _Environment

@@ -152,7 +152,7 @@ class Bench:
         before = files_of(self._tree)
         times = {} if seconds is None else {"call_seconds": seconds, "check_seconds": seconds}
         self._student.limits = self._limits.model_copy(update=times)
-        rubric = _only(checks)
+        rubric = _only(checks).asked_by(submission.edition)
         plugin = kind(rubric, submission, self._student, self._reference, seed, lambda _: None, self._answers)
         run_checks(plugin, CHECKS)
         assert files_of(self._tree) == before, "the submission was changed"

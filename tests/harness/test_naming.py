@@ -303,7 +303,9 @@ def raised(message: str, line: str) -> dict[str, object]:
     frames = ("dlvc/metrics.py", "first = 1"), ("dlvc/x.py", line)
     text = "".join(f'  File "{name}", line 3, in f\n    {code}\n' for name, code in frames) + f"E: {message}"
     blank = dict.fromkeys(("where", "errno", "missing_module", "lacks"))
-    error = CallError(type="E", bases=("E",), message=message, traceback=text, wrong_answer=False, **blank)
+    error = CallError(
+        type="E", bases=("E",), message=message, traceback=text, wrong_answer=False, open_task=False, **blank
+    )
     return dict(fields(error))
 
 

@@ -1,0 +1,102 @@
+"""Hand-ins of the published handout judge the checks of Parts 2, 3 and 5: none of their authors has seen a check.
+
+Whoever wrote a hand-in decided beforehand, from the handout alone, which checks a fair tutor would fail.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grader.intake import take_in
+from grader.records import Outcome, Status
+from tests.harness.bench import RUBRIC, Bench, open_bench, unshrunk
+from tests.submissions.original_hand_ins import HandIn, hand_ins
+
+EXAMPLES = 20
+ASKED = RUBRIC.asked_by("original")
+CHECKS = [check.id for check in ASKED.checks if check.part in ("metrics", "trainer", "segformer", "handin")]
+# One for each way in which a right one lost points, and one with many mistakes; all others are nightly.
+BY_DAY = {
+    "int_classes_numpy",
+    "reference_trainer_adapted",
+    "logger_left_out",
+    "imports_of_authors_repo",
+    "fstring_of_python_312",
+    "nbsp_in_metrics",
+    "edited_constants",
+    "trainer_per_network",
+    "dies_half_way",
+}
+# What cannot be judged rightly before scripts are judged by what they do: labels that a transform of the script shifts,
+# and a second trainer, which one script alone imports.
+NOT_YET = {
+    "terse_and_clever": {"trainer.pet_labels"},
+    "pet_masks_bilinear": {"trainer.pet_labels"},
+    "one_script_subcommands": {"trainer.pet_labels"},
+    "frozen_encoder_in_eval": {"trainer.pet_labels"},
+    "strict_false_that_fits": {"trainer.pet_labels"},
+    "segformer_trainer_without_eval": {"trainer.validation_mode"},
+}
+HAND_INS = hand_ins()
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    """Both workers, started once."""
+    with open_bench() as opened:
+        yield opened
+
+
+def each() -> pytest.MarkDecorator:
+    """One test for each hand-in."""
+    nightly = {one.name: () if one.name in BY_DAY else (pytest.mark.nightly,) for one in HAND_INS}
+    return pytest.mark.parametrize(
+        "hand_in", [pytest.param(one, id=one.name, marks=nightly[one.name]) for one in HAND_INS]
+    )
+
+
+@each()
+def test_verdicts_are_those_of_a_fair_tutor(bench: Bench, hand_in: HandIn, tmp_path: Path) -> None:
+    """What has to pass passes, what has to fail fails, and what only follows from another mistake costs nothing."""
+    with unshrunk(EXAMPLES):
+        outcomes = bench.grade(hand_in.make(tmp_path), CHECKS).outcomes
+    surprises = [
+        f"{name}: {outcome.status.value}: {outcome.finding.message}"
+        for name, outcome in outcomes.items()
+        if outcome.status not in allowed(name, hand_in, outcomes) and name not in NOT_YET.get(hand_in.name, ())
+    ]
+    assert not surprises, "\n".join(surprises)
+
+
+def allowed(name: str, hand_in: HandIn, outcomes: dict[str, Outcome]) -> set[Status]:
+    """How a check may end: as its author says, or left open where what it requires has not passed.
+
+    A mistake shows in several checks of its own part: what an author calls open there may fail.
+    """
+    (check,) = (check for check in ASKED.checks if check.id == name)
+    waits = any(outcomes[other].status is not Status.PASSED for other in check.requires if other in outcomes)
+    left = {Status.UNSCORED} if waits else set()
+    if name in hand_in.fails:
+        return {Status.FAILED} | left
+    if name in hand_in.open:
+        failed = {other.partition(".")[0] for other in hand_in.fails}
+        return {Status.PASSED, Status.UNSCORED} | ({Status.FAILED} if check.part in failed else set())
+    return {Status.PASSED} | left
+
+
+@each()
+def test_the_edition_is_found(hand_in: HandIn, tmp_path: Path) -> None:
+    """Each is taken for what it is, a hand-in of the published handout, with the evidence in a note."""
+    submission = take_in(hand_in.make(tmp_path), tmp_path / "tree")
+    assert submission.edition == "original"
+    assert any("published handout" in note.message for note in submission.notes)
+
+
+def test_the_list_holds_together() -> None:
+    """At least 40 hand-ins, none listed without its files; the checks that are named exist."""
+    assert len(HAND_INS) >= 40
+    known = {check.id for check in RUBRIC.checks} | {"smoke.fcn", "smoke.segformer"}
+    for one in HAND_INS:
+        assert one.fails | one.open <= known, one.name
+    assert {one.name for one in HAND_INS} >= BY_DAY

@@ -1,0 +1,1 @@
+# networks of assignment 2

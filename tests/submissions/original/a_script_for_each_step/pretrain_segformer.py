@@ -1,0 +1,61 @@
+import argparse
+import os
+from pathlib import Path
+
+import torch
+import torchvision.transforms.v2 as v2
+
+from dlvc.dataset.cityscapes import CityscapesCustom
+from dlvc.metrics import SegMetrics
+from dlvc.models.segformer import SegFormer
+from dlvc.models.segment_model import DeepSegmenter
+from dlvc.trainer import ImgSemSegTrainer
+
+
+def train(args):
+    train_transform = v2.Compose([v2.ToImage(),
+                                  v2.ToDtype(torch.float32, scale=True),
+                                  v2.Resize(size=(64, 64), interpolation=v2.InterpolationMode.NEAREST),
+                                  v2.Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])])
+    train_target_transform = v2.Compose([v2.ToImage(),
+                                         v2.ToDtype(torch.long, scale=False),
+                                         v2.Resize(size=(64, 64), interpolation=v2.InterpolationMode.NEAREST)])
+    val_transform = train_transform
+    val_target_transform = train_target_transform
+
+    root = "/data/dlvc/cityscapes_assg2"
+    train_data = CityscapesCustom(root=root, split="train", mode="fine", target_type='semantic',
+                                  transform=train_transform, target_transform=train_target_transform)
+    val_data = CityscapesCustom(root=root, split="val", mode="fine", target_type='semantic',
+                                transform=val_transform, target_transform=val_target_transform)
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = DeepSegmenter(SegFormer(num_classes=19))
+    model.to(device)
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, amsgrad=True)
+    loss_fn = torch.nn.CrossEntropyLoss(ignore_index=255)
+    lr_scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.98)
+
+    train_metric = SegMetrics(classes=train_data.classes_seg)
+    val_metric = SegMetrics(classes=val_data.classes_seg)
+
+    model_save_dir = Path("saved_models_city")
+    model_save_dir.mkdir(exist_ok=True)
+
+    trainer = ImgSemSegTrainer(model, optimizer, loss_fn, lr_scheduler, train_metric, val_metric, train_data, val_data,
+                               device, args.num_epochs, model_save_dir, batch_size=16, val_frequency=2)
+    trainer.train()
+    trainer.dispose()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description='Training')
+    parser.add_argument('-d', '--gpu_id', default='0', type=str, help='index of the GPU to use')
+    args = parser.parse_args()
+
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(args.gpu_id)
+    args.gpu_id = 0
+    args.num_epochs = 41
+
+    train(args)

@@ -1,0 +1,121 @@
+import argparse
+import os
+import torch
+import torchvision.transforms.v2 as v2
+from pathlib import Path
+import os
+
+from dlvc.models.segformer import SegFormer
+from dlvc.models.segment_model import DeepSegmenter
+from dlvc.dataset.cityscapes import CityscapesCustom
+from dlvc.dataset.oxfordpets import OxfordPetsCustom
+from dlvc.metrics import SegMetrics
+from dlvc.trainer import ImgSemSegTrainer
+
+
+def train(args):
+
+    train_transform = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.float32, scale=True),
+                            v2.Resize(size=(64,64)),
+                            v2.Normalize(mean = [0.485, 0.456,0.406], std = [0.229, 0.224, 0.225])])
+
+    train_transform2 = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.long, scale=False),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST)])
+
+    if args.dataset == "oxford":
+        train_data = OxfordPetsCustom(root="datasets/oxford",
+                            split="trainval",
+                            target_types='segmentation',
+                            transform=train_transform,
+                            target_transform=train_transform2,
+                            download=True)
+
+        val_data = OxfordPetsCustom(root="datasets/oxford",
+                            split="test",
+                            target_types='segmentation',
+                            transform=train_transform,
+                            target_transform=train_transform2,
+                            download=True)
+    if args.dataset == "city":
+        train_data = CityscapesCustom(root="datasets/cityscapes",
+                            split="train",
+                            mode="fine",
+                            target_type='semantic',
+                            transform=train_transform,
+                            target_transform=train_transform2,
+                            download=True)
+        val_data = CityscapesCustom(root="datasets/cityscapes",
+                            split="val",
+                            mode="fine",
+                            target_type='semantic',
+                            transform=train_transform,
+                            target_transform=train_transform2,
+                            download=True)
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    model = DeepSegmenter(SegFormer(num_classes=3))
+    # If you are in the fine-tuning phase:
+    if args.dataset == 'oxford' and args.finetune:
+        # load pretrained encoder
+        checkpoint = torch.load("saved_models/SegFormer_model_best.pth", map_location=device)
+        model.net.load_state_dict(checkpoint["model_state_dict"])
+    if args.freeze:
+        # freeze encoder
+        model.net.encoder.requires_grad = False
+    model.to(device)
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, amsgrad=True)
+    loss_fn = torch.nn.CrossEntropyLoss() # remember to ignore label value 255 when training with the Cityscapes datset
+
+    train_metric = SegMetrics(classes=train_data.classes_seg)
+    val_metric = SegMetrics(classes=val_data.classes_seg)
+    val_frequency = 2 # for
+
+    model_save_dir = Path("saved_models")
+    model_save_dir.mkdir(exist_ok=True)
+
+    lr_scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.98)
+
+    trainer = ImgSemSegTrainer(model,
+                    optimizer,
+                    loss_fn,
+                    lr_scheduler,
+                    train_metric,
+                    val_metric,
+                    train_data,
+                    val_data,
+                    device,
+                    args.num_epochs,
+                    model_save_dir,
+                    batch_size=64,
+                    val_frequency = val_frequency)
+    trainer.train()
+
+
+if __name__ == "__main__":
+    args = argparse.ArgumentParser(description='Training')
+    args.add_argument('-d', '--gpu_id', default='0', type=str,
+                      help='index of which GPU to use')
+    if not isinstance(args, tuple):
+        args = args.parse_args()
+    os.environ['CUDA_VISIBLE_DEVICES'] = str(args.gpu_id)
+    args.gpu_id = 0
+    args.num_epochs = 31
+    args.dataset = "oxford"
+    args.finetune = False
+    args.freeze = False
+
+    train(args)
+
+    args.dataset = "city"
+    train(args)
+
+    args.dataset = "oxford"
+    args.finetune = True
+    train(args)
+
+    args.freeze = True
+    train(args)

@@ -1,0 +1,1 @@
+# Deep Learning for Visual Computing, assignment 2

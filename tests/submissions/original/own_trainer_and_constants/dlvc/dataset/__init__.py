@@ -1,0 +1,1 @@
+# data sets of assignment 2

@@ -1,0 +1,309 @@
+import argparse
+import os
+import torch
+import torchvision.transforms.v2 as v2
+from pathlib import Path
+import os
+
+from dlvc.models.segformer import SegFormer
+from dlvc.models.segment_model import DeepSegmenter
+from dlvc.dataset.cityscapes import CityscapesCustom
+from dlvc.dataset.oxfordpets import OxfordPetsCustom
+from dlvc.metrics import SegMetrics
+from dlvc.trainer import ImgSemSegTrainer
+
+
+def train_segformer_scratch(args):
+
+    train_transform = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.float32, scale=True),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST),
+                            v2.Normalize(mean = [0.485, 0.456,0.406], std = [0.229, 0.224, 0.225])])
+
+    train_transform2 = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.long, scale=False),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST)])
+
+    val_transform = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.float32, scale=True),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST),
+                            v2.Normalize(mean = [0.485, 0.456,0.406], std = [0.229, 0.224, 0.225])])
+    val_transform2 = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.long, scale=False),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST)])
+
+    train_data = OxfordPetsCustom(root="/caa/Homes01/dlvc_oxford",
+                            split="trainval",
+                            target_types='segmentation',
+                            transform=train_transform,
+                            target_transform=train_transform2,
+                            download=True)
+    val_data = OxfordPetsCustom(root="/caa/Homes01/dlvc_oxford",
+                            split="test",
+                            target_types='segmentation',
+                            transform=val_transform,
+                            target_transform=val_transform2,
+                            download=True)
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    model = DeepSegmenter(SegFormer(num_classes=3))
+    model.to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, amsgrad=True)
+    loss_fn = torch.nn.CrossEntropyLoss()
+
+    train_metric = SegMetrics(classes=3)
+    val_metric = SegMetrics(classes=3)
+    val_frequency = 2
+
+    model_save_dir = Path("saved_models/segformer_scratch")
+    model_save_dir.mkdir(parents=True, exist_ok=True)
+
+    lr_scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.98)
+
+    trainer = ImgSemSegTrainer(model,
+                    optimizer,
+                    loss_fn,
+                    lr_scheduler,
+                    train_metric,
+                    val_metric,
+                    train_data,
+                    val_data,
+                    device,
+                    args.num_epochs,
+                    model_save_dir,
+                    batch_size=64,
+                    val_frequency = val_frequency)
+    trainer.train()
+
+
+def pretrain_city(args):
+
+    train_transform = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.float32, scale=True),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST),
+                            v2.Normalize(mean = [0.485, 0.456,0.406], std = [0.229, 0.224, 0.225])])
+
+    train_transform2 = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.long, scale=False),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST)])
+
+    val_transform = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.float32, scale=True),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST),
+                            v2.Normalize(mean = [0.485, 0.456,0.406], std = [0.229, 0.224, 0.225])])
+    val_transform2 = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.long, scale=False),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST)])
+
+    train_data = CityscapesCustom(root="/caa/Homes01/cityscapes_assg2",
+                            split="train",
+                            mode="fine",
+                            target_type='semantic',
+                            transform=train_transform,
+                            target_transform=train_transform2)
+    val_data = CityscapesCustom(root="/caa/Homes01/cityscapes_assg2",
+                            split="val",
+                            mode="fine",
+                            target_type='semantic',
+                            transform=val_transform,
+                            target_transform=val_transform2)
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    model = DeepSegmenter(SegFormer(num_classes=19))
+    model.to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, amsgrad=True)
+    loss_fn = torch.nn.CrossEntropyLoss(ignore_index=255)
+
+    train_metric = SegMetrics(classes=19)
+    val_metric = SegMetrics(classes=19)
+    val_frequency = 2
+
+    model_save_dir = Path("saved_models/segformer_city")
+    model_save_dir.mkdir(parents=True, exist_ok=True)
+
+    lr_scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.98)
+
+    trainer = ImgSemSegTrainer(model,
+                    optimizer,
+                    loss_fn,
+                    lr_scheduler,
+                    train_metric,
+                    val_metric,
+                    train_data,
+                    val_data,
+                    device,
+                    41,
+                    model_save_dir,
+                    batch_size=16,
+                    val_frequency = val_frequency)
+    trainer.train()
+
+
+def finetune_a(args):
+
+    train_transform = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.float32, scale=True),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST),
+                            v2.Normalize(mean = [0.485, 0.456,0.406], std = [0.229, 0.224, 0.225])])
+
+    train_transform2 = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.long, scale=False),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST)])
+
+    val_transform = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.float32, scale=True),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST),
+                            v2.Normalize(mean = [0.485, 0.456,0.406], std = [0.229, 0.224, 0.225])])
+    val_transform2 = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.long, scale=False),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST)])
+
+    train_data = OxfordPetsCustom(root="/caa/Homes01/dlvc_oxford",
+                            split="trainval",
+                            target_types='segmentation',
+                            transform=train_transform,
+                            target_transform=train_transform2,
+                            download=True)
+    val_data = OxfordPetsCustom(root="/caa/Homes01/dlvc_oxford",
+                            split="test",
+                            target_types='segmentation',
+                            transform=val_transform,
+                            target_transform=val_transform2,
+                            download=True)
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    model = DeepSegmenter(SegFormer(num_classes=3))
+
+    # only the encoder
+    pretrained = torch.load("saved_models/segformer_city/SegFormer_model_last.pth", map_location=device)
+    state_dict = model.net.state_dict()
+    for key in state_dict:
+        if key.startswith("encoder."):
+            state_dict[key] = pretrained[key]
+    model.net.load_state_dict(state_dict)
+
+    model.to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, amsgrad=True)
+    loss_fn = torch.nn.CrossEntropyLoss()
+
+    train_metric = SegMetrics(classes=3)
+    val_metric = SegMetrics(classes=3)
+    val_frequency = 2
+
+    model_save_dir = Path("saved_models/segformer_finetune_a")
+    model_save_dir.mkdir(parents=True, exist_ok=True)
+
+    lr_scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.98)
+
+    trainer = ImgSemSegTrainer(model,
+                    optimizer,
+                    loss_fn,
+                    lr_scheduler,
+                    train_metric,
+                    val_metric,
+                    train_data,
+                    val_data,
+                    device,
+                    args.num_epochs,
+                    model_save_dir,
+                    batch_size=64,
+                    val_frequency = val_frequency)
+    trainer.train()
+
+
+def finetune_b(args):
+
+    train_transform = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.float32, scale=True),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST),
+                            v2.Normalize(mean = [0.485, 0.456,0.406], std = [0.229, 0.224, 0.225])])
+
+    train_transform2 = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.long, scale=False),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST)])
+
+    val_transform = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.float32, scale=True),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST),
+                            v2.Normalize(mean = [0.485, 0.456,0.406], std = [0.229, 0.224, 0.225])])
+    val_transform2 = v2.Compose([v2.ToImage(),
+                            v2.ToDtype(torch.long, scale=False),
+                            v2.Resize(size=(64,64), interpolation=v2.InterpolationMode.NEAREST)])
+
+    train_data = OxfordPetsCustom(root="/caa/Homes01/dlvc_oxford",
+                            split="trainval",
+                            target_types='segmentation',
+                            transform=train_transform,
+                            target_transform=train_transform2,
+                            download=True)
+    val_data = OxfordPetsCustom(root="/caa/Homes01/dlvc_oxford",
+                            split="test",
+                            target_types='segmentation',
+                            transform=val_transform,
+                            target_transform=val_transform2,
+                            download=True)
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    model = DeepSegmenter(SegFormer(num_classes=3))
+
+    # only the encoder
+    pretrained = torch.load("saved_models/segformer_city/SegFormer_model_last.pth", map_location=device)
+    state_dict = model.net.state_dict()
+    for key in state_dict:
+        if key.startswith("encoder."):
+            state_dict[key] = pretrained[key]
+    model.net.load_state_dict(state_dict)
+
+    # freeze
+    for param in model.net.encoder.parameters():
+        param.requires_grad = False
+
+    model.to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, amsgrad=True)
+    loss_fn = torch.nn.CrossEntropyLoss()
+
+    train_metric = SegMetrics(classes=3)
+    val_metric = SegMetrics(classes=3)
+    val_frequency = 2
+
+    model_save_dir = Path("saved_models/segformer_finetune_b")
+    model_save_dir.mkdir(parents=True, exist_ok=True)
+
+    lr_scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.98)
+
+    trainer = ImgSemSegTrainer(model,
+                    optimizer,
+                    loss_fn,
+                    lr_scheduler,
+                    train_metric,
+                    val_metric,
+                    train_data,
+                    val_data,
+                    device,
+                    args.num_epochs,
+                    model_save_dir,
+                    batch_size=64,
+                    val_frequency = val_frequency)
+    trainer.train()
+
+
+if __name__ == "__main__":
+    args = argparse.ArgumentParser(description='Training')
+    args.add_argument('-d', '--gpu_id', default='0', type=str,
+                      help='index of which GPU to use')
+
+    if not isinstance(args, tuple):
+        args = args.parse_args()
+    os.environ['CUDA_VISIBLE_DEVICES'] = str(args.gpu_id)
+    args.gpu_id = 0
+
+    args.num_epochs = 31
+
+    train_segformer_scratch(args)
+    pretrain_city(args)
+    finetune_a(args)
+    finetune_b(args)
