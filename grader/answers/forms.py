@@ -14,9 +14,9 @@ from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from grader.answers.fields import EXACT, Array, Arrays
-from grader.answers.script_run import Run
-from grader.answers.script_run import problem_of as run_problem
-from grader.answers.watched_training import Labels, Training, problem_of
+from grader.answers.script_form import Run
+from grader.answers.script_form import problem_of as run_problem
+from grader.answers.training_form import Labels, Training, problem_of
 
 
 class WrongForm(Exception):  # noqa: N818 - it describes an answer

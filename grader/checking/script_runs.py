@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
-from grader.answers.script_run import Checkpoint, Optimizer, Run, Step
+from grader.answers.script_form import Checkpoint, Optimizer, Run, Step
 from grader.checking import CheckFailed, NotScored, Subject, fail, share_used
 from grader.checking.failing import as_check_failed
 from grader.checking.script_data import PET_ROOT, STREET_ROOT

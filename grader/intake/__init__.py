@@ -5,31 +5,25 @@ The tree has the hand-in's layout whatever the archive looked like (`dlvc/`, `tr
 """
 
 import hashlib
-import keyword
 import os
-import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
-from grader.errors import GraderFault, SubmissionRejected, UsageError
+from grader.errors import UsageError
+from grader.intake.aliases import write_aliases
 from grader.intake.archive import read_zip
 from grader.intake.disk import DiskFolder
 from grader.intake.edition import edition_of
 from grader.intake.given import supply
-from grader.intake.imports import modules_imported, names_imported
-from grader.intake.layout import PACKAGE, Layout, arrange
-from grader.intake.listing import AGAIN, DEFAULT_CAPS, Caps, File, basename
+from grader.intake.imports import modules_imported
+from grader.intake.layout import PACKAGE, arrange
+from grader.intake.listing import DEFAULT_CAPS, Caps
 from grader.intake.names import escaped, quoted
 from grader.intake.sift import Reason, Sifted, sift
+from grader.intake.writing import whole_or_nothing, write
 from grader.records import Submission
 
 __all__ = ["Caps", "Reason", "brought_data_or_weights", "modules_imported", "take_in"]
-
-# A worker under another user id must be able to read the tree.
-FOLDER_MODE, FILE_MODE = 0o755, 0o644
 
 
 def take_in(source: Path, tree: Path, caps: Caps = DEFAULT_CAPS) -> Submission:
@@ -47,9 +41,9 @@ def take_in(source: Path, tree: Path, caps: Caps = DEFAULT_CAPS) -> Submission:
     """
     sifted = _sifted(source, caps)
     layout = arrange(sifted)
-    with _whole_or_nothing(tree):
-        _write(layout.tree, tree, caps)
-        _write_aliases(layout, source, tree)
+    with whole_or_nothing(tree):
+        write(layout.tree, tree, caps)
+        write_aliases(layout, source, tree)
         files = sorted(path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file())
         digest = _digest(tree, files)
         edition, evidence = edition_of(tree)
@@ -89,94 +83,6 @@ def _sifted(source: Path, caps: Caps) -> Sifted:
     for path in converted:
         sifted.leave_out(Reason.SEPARATOR, path)
     return sifted
-
-
-@contextmanager
-def _whole_or_nothing(tree: Path) -> Iterator[None]:
-    try:
-        tree.mkdir(parents=True)
-    except OSError as error:
-        raise GraderFault(f"The folder {quoted(str(tree))} cannot be made: {error.strerror}.") from error
-    try:
-        tree.chmod(FOLDER_MODE)
-        yield
-    except OSError as error:
-        shutil.rmtree(tree, ignore_errors=True)
-        raise GraderFault(f"The folder {quoted(str(tree))} cannot be written: {error.strerror}.") from error
-    except BaseException:
-        shutil.rmtree(tree, ignore_errors=True)
-        raise
-
-
-def _write(plan: dict[str, File], tree: Path, caps: Caps) -> None:
-    left = caps.total_bytes
-    for target, file in plan.items():
-        path = tree / target
-        try:
-            _make_folders(path.parent, tree)
-            stream = path.open("xb")
-        except FileExistsError as error:
-            problem = f"The name {quoted(file.path)} clashes with another, perhaps only by upper and lower case."
-            raise SubmissionRejected(problem, "Rename one of them and zip again.") from error
-        with stream:
-            left -= _pour(file, stream, min(left, caps.file_bytes))
-
-
-def _make_folders(folder: Path, tree: Path) -> None:
-    if folder != tree and not folder.is_dir():
-        _make_folders(folder.parent, tree)
-        folder.mkdir()
-        folder.chmod(FOLDER_MODE)
-
-
-def _pour(file: File, stream: BinaryIO, most: int) -> int:
-    """Write what really comes out of a file, and return how many bytes that was."""
-    os.fchmod(stream.fileno(), FILE_MODE)
-    count = 0
-    with closing(file.chunks()) as chunks:
-        for chunk in chunks:
-            count += len(chunk)
-            if count > most:
-                problem = f"The hand-in unpacks to too much: {quoted(file.path)} goes over the size limit."
-                raise SubmissionRejected(problem, "Leave out what is neither code nor report. " + AGAIN)
-            stream.write(chunk)
-    return count
-
-
-def _write_aliases(layout: Layout, source: Path, tree: Path) -> None:
-    """Let code go on importing the package, or the folders that held it, by the names they had."""
-    imported = names_imported(tree)
-    holder = basename(layout.root) or (source.name if source.is_dir() else "")
-    aliases: dict[str, list[tuple[str, str]]] = {}
-    names = [(basename(layout.package), PACKAGE), (holder, "")]
-    for old, new in [*names, *((old, PACKAGE) for old in _repository_names(layout, holder, tree, imported))]:
-        inside = {path.name.partition(".")[0] for path in (tree / new).iterdir()}
-        usable = all(word.isidentifier() and not keyword.iskeyword(word) for word in old.split("."))
-        top = old.partition(".")[0]
-        taken = (tree / top).exists() or (tree / f"{top}.py").exists()
-        if usable and not taken and any(f"{old}.{name}" in imported for name in inside):
-            aliases.setdefault(top, []).append((old, new))
-    code = Path(__file__).with_name("alias.py").read_text(encoding="utf-8")
-    for top, olds in aliases.items():
-        _make_folders(tree / top, tree)
-        path = tree / top / "__init__.py"
-        path.write_text(f"{code}\n\n" + "".join(f"install({old!r}, {new!r})\n" for old, new in olds), encoding="utf-8")
-        path.chmod(FILE_MODE)
-        for old, _ in olds:
-            layout.note(f"Imports of {quoted(old)} were made to lead to the graded modules.", layout.package)
-
-
-def _repository_names(layout: Layout, holder: str, tree: Path, imported: set[str]) -> list[str]:
-    """The package by its path in the author's repository, such as `assignments.assignment_2.dlvc`."""
-    inside = {path.name.partition(".")[0] for path in (tree / PACKAGE).iterdir()}
-    found = set()
-    for name in imported:
-        words = name.split(".")
-        for place in range(1, len(words) - 1):
-            called = words[place] in (PACKAGE, basename(layout.package)) and words[place + 1] in inside
-            if called and words[0] != holder:
-                found.add(".".join(words[: place + 1]))
-    return sorted(found)
 
 
 def _digest(tree: Path, files: list[str]) -> str:

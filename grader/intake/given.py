@@ -13,7 +13,7 @@ from grader.files import REFERENCE
 
 PACKAGE: Final = "dlvc"
 # By path in the package: the file that is put there. The logger is one that logs nothing, since nobody reads it here.
-LOGGER: Final = Path(__file__).with_name("wandb_logger.py")
+LOGGER: Final = Path(__file__).with_name("template_wandb_logger.py")
 DATASET: Final = REFERENCE / PACKAGE / "dataset"
 GIVEN: Final = {
     "wandb_logger.py": LOGGER,

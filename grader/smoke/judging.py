@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from grader.answers.script_run import Run as Noted
+from grader.answers.script_form import Run as Noted
 from grader.records import Run, TrainingVerdict
 from grader.smoke.bands import Measurements
 from grader.smoke.pictures import CLASSES

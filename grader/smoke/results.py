@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.answers.script_run import Run as Noted
+from grader.answers.script_form import Run as Noted
 from grader.checking import Subject
 from grader.checking.script_runs import TRAINING_THREADS
 from grader.experiments.curves import METRICS, history_epochs, run_of_history

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 
-from grader.answers.script_run import Forward
+from grader.answers.script_form import Forward
 from grader.checking import NotScored, Subject, fail, nearest
 from grader.checking.script_data import BLUE, PET_ROOT, RED, pets
 from grader.checking.script_runs import RATE, Command, Made, Runs, expect_outputs, expect_schedule, expect_settings

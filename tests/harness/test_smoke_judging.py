@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grader.answers import script_run
+from grader.answers import script_form
 from grader.errors import GraderFault
 from grader.records import Run, Series, TrainingVerdict
 from grader.smoke.bands import Measured, Measurements, load_bands
@@ -52,7 +52,7 @@ ALL_BACKGROUND = np.stack([np.zeros(3), TRUTH, np.zeros(3)], axis=1)
 def loss(step, value):
     """A loss that was seen."""
     seen = {"function": "cross_entropy", "classes": 3, "training": True, "ignored": -100, "integral": True}
-    return script_run.Loss(**seen, step=step, labels=[0, 1, 2], by_image=[], pixels=1, counted=1, value=value)
+    return script_form.Loss(**seen, step=step, labels=[0, 1, 2], by_image=[], pixels=1, counted=1, value=value)
 
 
 def trained(losses=(1.1, 1.0, 0.9), rates=None, validating="evaluation", **changes):
@@ -64,16 +64,16 @@ def trained(losses=(1.1, 1.0, 0.9), rates=None, validating="evaluation", **chang
         "status": 0,
         "error": None,
         "stopped": False,
-        "forwards": [script_run.Forward(training=one, evaluation=other, **forward) for one, other in modes],
+        "forwards": [script_form.Forward(training=one, evaluation=other, **forward) for one, other in modes],
         "losses": [loss(step, value) for step, value in enumerate(losses)],
-        "steps": [script_run.Step(optimizer=0, rates=[rate], epochs=[0]) for rate in rates],
+        "steps": [script_form.Step(optimizer=0, rates=[rate], epochs=[0]) for rate in rates],
         "kept_name": None,
         "kept": None,
         "history": None,
     }
     lists = ("options", "requests", "loaders", "optimizers", "schedulers", "files")
     empty = {name: [] for name in lists} | {name: {} for name in ("arguments", "trained", "start", "checkpoints")}
-    return script_run.Run(**empty | fields | changes)
+    return script_form.Run(**empty | fields | changes)
 
 
 @pytest.mark.parametrize(
