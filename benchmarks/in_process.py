@@ -55,9 +55,11 @@ class Here:
         return {"cuda": torch.cuda.is_available()}
 
     @contextmanager
-    def session(self, seed: int, limits: Limits | None = None, *, spare: bool = False) -> Iterator["Conversation"]:
+    def session(
+        self, seed: int, limits: Limits | None = None, *, spare: bool = False, any_device: bool = False
+    ) -> Iterator["Conversation"]:
         """Answer the calls of a check. The spare folder is for known mistakes, for which nobody looks here."""
-        del limits, spare
+        del limits, spare, any_device
         yield Conversation(self.tree, seed)
 
 
@@ -74,7 +76,7 @@ class Conversation:
 
     def call(self, probe: str, arguments: dict[str, Any]) -> Any:
         """Answer, or raise what the code raised."""
-        request = {"probe": probe, "seed": self._seed, "arguments": plain(arguments)}
+        request = {"probe": probe, "seed": self._seed, "any_device": False, "arguments": plain(arguments)}
         if not probe.startswith("scripts_"):
             return Session._value(import_and_answer(self._tree, request))
         said, self.log = in_a_fork(self._tree, request)

@@ -9,6 +9,9 @@ from grader.intake.listing import basename
 from grader.intake.names import quoted
 from grader.intake.writing import FILE_MODE, make_folders
 
+# Where the solution is in this repository: no author's folder, and whoever imports it is not to find his own instead.
+NOBODYS = ("reference",)
+
 
 def write_aliases(layout: Layout, source: Path, tree: Path) -> None:
     """Let code go on importing the package, or the folders that held it, by the names they had."""
@@ -41,6 +44,6 @@ def _repository_names(layout: Layout, holder: str, tree: Path, imported: set[str
         words = name.split(".")
         for place in range(1, len(words) - 1):
             called = words[place] in (PACKAGE, basename(layout.package)) and words[place + 1] in inside
-            if called and words[0] != holder:
+            if called and words[0] not in (holder, *NOBODYS):
                 found.add(".".join(words[: place + 1]))
     return sorted(found)

@@ -3,12 +3,12 @@
 A mistake costs once: what cannot be imported fails where it is judged itself. Here something empty takes its place.
 """
 
-import os
 import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
 
+from grader.worker.answers import root_of_submission
 from grader.worker.stubs import nothing
 
 MOST_REPLACED = 8
@@ -57,7 +57,7 @@ def _innermost_module(trace: TracebackType | None) -> str:
 
 def _module_of(filename: str) -> str | None:
     """The dotted name of a file of the hand-in."""
-    root = Path(os.environ["GRADER_SUBMISSION"])
+    root = root_of_submission()
     path = Path(filename)
     if not path.is_relative_to(root):
         return None

@@ -1,6 +1,7 @@
 """Part 2: `dlvc/metrics.py`."""
 
 import traceback
+from collections.abc import Callable
 from importlib import import_module
 from types import TracebackType
 from typing import Any
@@ -10,35 +11,29 @@ import torch
 from grader.worker.answers import WrongAnswer, innermost, is_open_task, kind, number, on_purpose
 
 
-def make_metric(classes: int) -> Any:
-    """A metric for so many classes, told by their names or, where the submission does not take these, by their number.
+def make_metric(classes: int, form: Any = None) -> Any:
+    """A metric for so many classes, told by their names or, where it cannot be made with these, by their number.
 
-    Which of the two a submission takes is found out by a batch of one pixel, once in each process.
+    Args:
+        classes: how many.
+        form: `list` or `len`, to insist on one of the two.
     """
+    kind_of_metric = import_module("dlvc.metrics").SegMetrics
     names = [f"class {i}" for i in range(classes)]
-    form = _form(import_module("dlvc.metrics").SegMetrics)
-    return import_module("dlvc.metrics").SegMetrics(form(names))
+    if form is not None:
+        return kind_of_metric(form(names))
+    return _by_either(lambda form: kind_of_metric(form(names)))
 
 
-def _form(kind_of_metric: Any) -> Any:
-    """`list` or `len`: what of the names of its classes a metric is made with."""
-    if not _FORM:
-        _FORM.append(next((form for form in (list, len) if _works(kind_of_metric, form(["a", "b"]))), list))
-    return _FORM[0]
-
-
-_FORM: list[Any] = []
-
-
-def _works(kind_of_metric: Any, classes: Any) -> bool:
-    """Whether a metric can be made so, used and read; a task that is not begun can."""
+def _by_either(work: Callable[[Any], Any]) -> Any:
+    """What work with a metric by the names of its classes gives or, where that is a TypeError, by their number."""
     try:
-        metric = kind_of_metric(classes)
-        metric.update(torch.tensor([[[[1.0]], [[0.0]]]]), torch.tensor([[[0]]]))
-        metric.mIoU()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other form is tried
-        return is_open_task(error)
-    return True
+        return work(list)
+    except TypeError as error:
+        try:
+            return work(len)
+        except Exception:  # noqa: BLE001 - it takes neither, and the first one is what was asked for
+            raise error from None
 
 
 def run(classes: int, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -46,12 +41,17 @@ def run(classes: int, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Args:
         classes: number of classes.
-        steps: {"do": "update", "prediction": (b, c, h, w), "target": (b, h, w)}, {"do": "reset"} or {"do": "read"}.
+        steps: {"do": "update", "prediction": (b, c, h, w), "target": (b, h, w)}, {"do": "reset"} or {"do": "read"};
+            with "text_first", `str()` is asked before `mIoU()`.
 
     Returns:
         For each "read", the mIoU and `str()` of the metric.
     """
-    metric = make_metric(classes)
+    readings: list[dict[str, Any]] = _by_either(lambda form: _run(make_metric(classes, form), steps))
+    return readings
+
+
+def _run(metric: Any, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     readings = []
     for step in steps:
         if step["do"] == "update":
@@ -59,9 +59,22 @@ def run(classes: int, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
         elif step["do"] == "reset":
             metric.reset()
         else:
-            text = _text(metric)  # before mIoU(), as a trainer may print it: what it shows must not wait for the other
-            readings.append({"miou": number(metric.mIoU(), "mIoU()"), "text": text})
+            readings.append(_reading(metric, text_first=step.get("text_first", False)))
     return readings
+
+
+def _reading(metric: Any, *, text_first: bool) -> dict[str, Any]:
+    """What a metric says; that `mIoU()` gives no number is told before what `str()` makes of it."""
+    text, problem = None, None
+    if text_first:
+        try:
+            text = _text(metric)
+        except Exception as error:  # noqa: BLE001 - raised again, below
+            problem = error
+    miou = number(metric.mIoU(), "mIoU()")
+    if problem is not None:
+        raise problem
+    return {"miou": miou, "text": _text(metric) if text is None else text}
 
 
 def _text(metric: Any) -> str:
@@ -89,7 +102,10 @@ def reactions(classes: int, inputs: list[dict[str, Any]]) -> list[dict[str, Any]
         For each input `raised` (the type's name or None), `bases`, `message`, and `accident`: the source line if the
         error came from an operation rather than from a `raise` or `assert`, else None.
     """
-    return [_reaction(make_metric(classes), **one) for one in inputs]
+    found = [_reaction(make_metric(classes), **one) for one in inputs]
+    if any(one["raised"] != "TypeError" for one in found):
+        return found
+    return [_reaction(make_metric(classes, len), **one) for one in inputs]
 
 
 def _reaction(

@@ -16,7 +16,7 @@ import torch
 
 from grader.worker import stubs
 from grader.worker.alarms import Alarms
-from grader.worker.answers import WrongAnswer, is_open_task
+from grader.worker.answers import WrongAnswer, is_open_task, set_root
 from grader.worker.channel import Channel
 from grader.worker.devices import fall_back
 from grader.worker.loading import end_loaders_soon, load_in_one_process
@@ -71,6 +71,7 @@ def answer(request: dict[str, Any], submission: str) -> dict[str, Any]:
     """
     try:
         os.environ["GRADER_SUBMISSION"] = submission
+        set_root(submission)
         seed_torch(request["seed"])
         if request["any_device"]:
             fall_back()

@@ -78,6 +78,7 @@ def test_what_is_left_to_the_night_is_planted():
     assert frozenset().union(*by_day) == {check.id for check in RUBRIC.checks}
 
 
+@pytest.mark.nightly  # test_command.py and test_self_audit.py have every check on it
 def test_reference_gets_full_points(bench):
     """The solution itself passes every check."""
     problems = SOLUTION.surprises(bench.grade(REFERENCE).outcomes, RUBRIC)

@@ -239,6 +239,7 @@ DeepSegmenter.save = save
 """
 
 
+@pytest.mark.nightly
 def test_weights_that_unpack_to_more_than_memory_cost_the_submission_alone(bench, tmp_path):
     """A small file that unpacks to 5 GiB fails its check; the solution's worker is there for the next one."""
     source = Planted("any").make(tmp_path)

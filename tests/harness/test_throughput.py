@@ -243,7 +243,7 @@ def test_other_defaults_of_torch_are_no_mistake(bench: Bench, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "trick",
     [
-        pytest.param(STOPPED_CLOCK, id="its own clocks are stopped"),
+        pytest.param(STOPPED_CLOCK, id="its own clocks are stopped", marks=pytest.mark.nightly),
         pytest.param(LAZY, id="counted when the result is asked for", marks=pytest.mark.nightly),
         pytest.param(IN_A_THREAD, id="counted in a thread"),
     ],
