@@ -11,7 +11,7 @@ from typing import NamedTuple
 from grader.checking import Call
 from grader.environment import describe_environment
 from grader.errors import GraderFault, SubmissionRejected
-from grader.files import ROOT
+from grader.files import REFERENCE
 from grader.intake import take_in
 from grader.naming import PatchRefused, Recogniser
 from grader.records import (
@@ -33,7 +33,6 @@ from grader.suite.runner import Runner, Setting
 from grader.suite.second_process import SecondProcess
 from grader.worker.cleaning import remove
 
-REFERENCE = ROOT / "reference"
 STOPPED = "Not run: the grading was stopped before."
 
 

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 from typing import Final
 
+from grader.intake.imports import sources
 from grader.records import Edition
 
-SCAN_BYTES: Final = 1 << 20
 FILES: Final[dict[str, Edition]] = {
     "dlvc/wandb_logger.py": "original",
     "dlvc/models/segformer_utils.py": "original",
@@ -32,14 +32,9 @@ def edition_of(tree: Path) -> tuple[Edition, tuple[str, ...]]:
     for name, of in FILES.items():
         if (tree / name).exists():
             found[of].append(name)
-    text = "\n".join(_start_of(path) for path in sorted(tree.rglob("*.py")) if path.is_file())
+    text = "\n".join(sources(tree))
     for pattern, of in WORDS.items():
         if match := re.search(pattern, text):
             found[of].append(match[0])
     edition: Edition = "original" if len(found["original"]) > len(found["current"]) else "current"
     return edition, tuple(dict.fromkeys(found[edition]))
-
-
-def _start_of(path: Path) -> str:
-    with path.open("rb") as stream:
-        return stream.read(SCAN_BYTES).decode("utf-8", errors="replace")

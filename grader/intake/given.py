@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from grader.files import REFERENCE
+from grader.intake.imports import sources
+from grader.intake.layout import PACKAGE
+from grader.intake.writing import FILE_MODE, make_folders
 
-PACKAGE: Final = "dlvc"
 # By path in the package: the file that is put there. The logger is one that logs nothing, since nobody reads it here.
 LOGGER: Final = Path(__file__).with_name("template_wandb_logger.py")
 DATASET: Final = REFERENCE / PACKAGE / "dataset"
@@ -20,7 +22,6 @@ GIVEN: Final = {
     "dataset/oxfordpets.py": DATASET / "oxfordpets.py",
     "dataset/cityscapes.py": DATASET / "cityscapes.py",
 }
-SCAN_BYTES: Final = 1 << 20
 
 
 def supply(tree: Path) -> list[str]:
@@ -33,10 +34,9 @@ def supply(tree: Path) -> list[str]:
     for name, source in GIVEN.items():
         target = tree / PACKAGE / name
         if not _there(target, tree) and not _in_the_way(target, tree) and _imported(Path(name).stem, tree):
-            target.parent.mkdir(exist_ok=True)
-            target.parent.chmod(0o755)
+            make_folders(target.parent, tree)
             shutil.copyfile(source, target)
-            target.chmod(0o644)
+            target.chmod(FILE_MODE)
             supplied.append(name)
     return supplied
 
@@ -53,10 +53,5 @@ def _in_the_way(target: Path, tree: Path) -> bool:
 
 def _imported(module: str, tree: Path) -> bool:
     """Whether a line of the hand-in imports a module of this name; hostile source is never parsed."""
-    line = re.compile(rf"^[ \t]*(from|import)\b[^\n#]*\b{module}\b".encode(), re.MULTILINE)
-    return any(line.search(_start_of(path)) for path in sorted(tree.rglob("*.py")) if path.is_file())
-
-
-def _start_of(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(SCAN_BYTES)
+    line = re.compile(rf"^[ \t]*(from|import)\b[^\n#]*\b{module}\b", re.MULTILINE)
+    return any(line.search(text) for text in sources(tree))

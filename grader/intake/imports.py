@@ -1,6 +1,7 @@
 """What the code of a clean tree imports, read line by line: hostile source is never parsed."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 SCAN_BYTES, TOTAL_BYTES = 1024**2, 32 * 1024**2
@@ -19,18 +20,21 @@ def modules_imported(tree: Path) -> set[str]:
 
 def names_imported(tree: Path) -> set[str]:
     """Dotted names that the tree's Python files import absolutely, `a.b` for `from a import b`."""
-    found, left = set[str](), TOTAL_BYTES
+    return set().union(*(_names(_by_statement(text)) for text in sources(tree)))
+
+
+def sources(tree: Path) -> Iterator[str]:
+    """The beginnings of the tree's Python files, in their order, until there is enough of them."""
+    left = TOTAL_BYTES
     for path in sorted(tree.rglob("*.py")):
         if path.is_file() and left > 0:
-            text = _text(path)
+            with path.open("rb") as stream:
+                text = stream.read(SCAN_BYTES).decode("utf-8-sig", errors="replace")
             left -= len(text)
-            found |= _names(text)
-    return found
+            yield text
 
 
-def _text(path: Path) -> str:
-    with path.open("rb") as stream:
-        text = stream.read(SCAN_BYTES).decode("utf-8-sig", errors="replace")
+def _by_statement(text: str) -> str:
     return re.sub(r"[;\r]", "\n", text.replace("\\\n", " "))
 
 

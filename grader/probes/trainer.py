@@ -1,6 +1,5 @@
 """Part 3: `dlvc/trainer.py`. A whole training is run with instruments, and what they noted is the answer."""
 
-import os
 import re
 import runpy
 import sys
@@ -21,7 +20,7 @@ from grader.probes.importing import import_part
 from grader.probes.instruments import Descent, EventLog, Loss, Metric, Schedule, TinyNet, maps_in, scores_in
 from grader.probes.pictures import Plain, open_pets, open_streets, write
 from grader.probes.weights import perturb
-from grader.worker.answers import WrongAnswer, innermost, is_open_task, kind, number
+from grader.worker.answers import WrongAnswer, innermost, is_open_task, kind, number, root_of_submission
 
 PETS, STREETS = 3, 19  # classes
 LEARNING_RATE = 0.1
@@ -68,20 +67,14 @@ def run(  # noqa: PLR0913, PLR0917 - the trainer itself takes as many, and each 
         `events` and `phases` (see `EventLog`), the `final` state of the network, `files` in the folder of the models,
         and the states in them that are called `best` and `last`, None where there is none.
     """
-    wanted: dict[str, Any] = {
-        "weights": weights,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "val_frequency": val_frequency,
-    }
-    wanted |= {"data": data, "gamma": gamma, "momentum": momentum, "scripts": scripts or {}}
-    wanted |= {"own_class": own_class, "dispose": dispose}
+    options = (weights, epochs, batch_size, val_frequency, data, gamma, momentum, scripts or {})
+    train = partial(_train, masks, *options, own_class=own_class, dispose=dispose)
     try:
-        return _train(masks, as_mapping=as_mapping, **wanted)
+        return train(as_mapping=as_mapping)
     except (TypeError, IndexError) as error:
         if as_mapping or not _takes_out(error):
             raise
-        return _train(masks, as_mapping=True, **wanted)
+        return train(as_mapping=True)
 
 
 def _takes_out(error: Exception) -> bool:
@@ -136,8 +129,8 @@ def _train(  # noqa: PLR0913, PLR0917 - as `run`
 
 def _trainer_class() -> Any:
     """The class that the scripts train with: of `trainer.py`, or of the given implementation, which they may use."""
-    root = Path(os.environ["GRADER_SUBMISSION"])
-    text = "".join(path.read_text(encoding="utf-8", errors="replace") for path in sorted(root.glob("*.py")))
+    scripts = sorted(root_of_submission().glob("*.py"))
+    text = "".join(path.read_text(encoding="utf-8", errors="replace") for path in scripts)
     given = GIVEN_TRAINER.search(text) is not None
     return import_part("dlvc.trainer_reference_impl" if given else "dlvc.trainer").ImgSemSegTrainer
 
@@ -275,7 +268,7 @@ def script_labels(masks: dict[str, torch.Tensor], size: int) -> dict[str, Any]:
     problem, seen = None, list[Any]()
     with mock.patch.object(sys, "argv", ["train.py", *words]), _small_world(seen):
         try:
-            runpy.run_path(str(Path(os.environ["GRADER_SUBMISSION"], "train.py")), run_name="__main__")
+            runpy.run_path(str(root_of_submission() / "train.py"), run_name="__main__")
         except (Exception, SystemExit) as error:
             if is_open_task(error):
                 raise

@@ -371,11 +371,8 @@ def test_best_model(student: Subject, rng: np.random.Generator) -> None:
 
 
 def test_last_model(student: Subject, rng: np.random.Generator, edition: Edition) -> None:
-    """`last` is always there and holds the weights at the end of training, also where the first epoch was the best.
-
-    The published handout's trainer saves it in a validation, so the last epoch is one with a validation there.
-    """
-    epochs = 5 if edition == "original" else 4
+    """`last` is always there and holds the weights at the end of training, also where the first epoch was the best."""
+    epochs = 5 if edition == "original" else 4  # the published trainer saves it in a validation
     falling = {"val": np.sort(rng.uniform(0.1, 0.9, epochs))[::-1].tolist()}
     run = student.trainer_run(**case(rng, epochs=epochs, val_frequency=2, scripts=falling))
     phases(run, "train")

@@ -31,6 +31,9 @@ from tests.harness.packing import files_of
 from tests.submissions.planted import REFERENCE
 
 SEED = 1
+# Of each Hypothesis check, where many submissions are graded: a real grading tries 60, as do `mistakes` and `flakes` of
+# tests.verdicts.
+FEW_EXAMPLES = 20
 # What needs the machine for itself has tests of its own.
 RUBRIC = load_rubric().running("in turn", "beside")
 WRITABLE = ("tmp", "dev/shm")

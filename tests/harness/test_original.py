@@ -10,10 +10,9 @@ import pytest
 
 from grader.intake import take_in
 from grader.records import Outcome, Status
-from tests.harness.bench import RUBRIC, Bench, open_bench, unshrunk
+from tests.harness.bench import FEW_EXAMPLES, RUBRIC, Bench, open_bench, unshrunk
 from tests.submissions.original_hand_ins import HandIn, hand_ins
 
-EXAMPLES = 20
 ASKED = RUBRIC.asked_by("original")
 CHECKS = [check.id for check in ASKED.checks if check.part in ("metrics", "trainer", "segformer", "handin")]
 # Some of the ways in which right ones lost points; all others are nightly.
@@ -55,7 +54,7 @@ def each() -> pytest.MarkDecorator:
 @each()
 def test_verdicts_are_those_of_a_fair_tutor(bench: Bench, hand_in: HandIn, tmp_path: Path) -> None:
     """What has to pass passes, what has to fail fails, and what only follows from another mistake costs nothing."""
-    with unshrunk(EXAMPLES):
+    with unshrunk(FEW_EXAMPLES):
         outcomes = bench.grade(hand_in.make(tmp_path), CHECKS).outcomes
     surprises = [
         f"{name}: {outcome.status.value}: {outcome.finding.message}"

@@ -11,7 +11,7 @@ import pytest
 
 from grader.intake import take_in
 from grader.naming import PatchRefused, apply_patch
-from tests.harness.bench import RUBRIC, Bench, independent, open_bench, unshrunk
+from tests.harness.bench import FEW_EXAMPLES, RUBRIC, Bench, independent, open_bench, unshrunk
 from tests.submissions import oddities
 from tests.submissions.planted import (
     FOLDER,
@@ -36,8 +36,6 @@ REPEATED_RIGHT = frozenset(
         "no_init_files",
     }
 )
-# Of each Hypothesis check, where a real grading tries 60, as `python -m tests.verdicts mistakes` and `flakes` do.
-EXAMPLES = 20
 # One check for each file, that tells whether it can be imported; of the scripts those that only begin to run.
 IMPORTS = ("metrics.worked_example", "trainer.steps", "segformer.layout", "fcn.defaults", "pretraining.defaults")
 LONGEST = 100  # characters of what a mistake does: it ends a line of feedback that has to be taken in at a glance
@@ -88,7 +86,7 @@ def test_reference_gets_full_points(bench):
 @each(WRONG, repeated_mistakes())
 def test_mistake_fails_exactly_its_checks(bench, planted, tmp_path):
     """A planted mistake fails the checks that are listed for it and no other, and is called by its name or none."""
-    with unshrunk(EXAMPLES):
+    with unshrunk(FEW_EXAMPLES):
         graded = bench.grade(planted.make(tmp_path), planted.checks(RUBRIC))
     problems = planted.surprises(graded.outcomes, RUBRIC)
     assert not problems, problems
@@ -104,7 +102,7 @@ def test_odd_solution_gets_full_points(bench, planted, tmp_path):
     if not planted.patch.exists() and code_of(source, tmp_path / "taken") == code_of(REFERENCE, tmp_path / "solution"):
         # Packed in another way: what looks at the files, and whether the code, which is the solution's, is found.
         checks = independent(check for check in checks if check.startswith("handin.") or check in IMPORTS)
-    with unshrunk(EXAMPLES):
+    with unshrunk(FEW_EXAMPLES):
         problems = planted.surprises(bench.grade(source, checks).outcomes, RUBRIC)
     assert not problems, problems
 

@@ -11,13 +11,12 @@ import pytest
 from grader.checking import CheckFailed
 from grader.files import CHECKS, ROOT
 from grader.sandbox import WorkerLost
-from tests.harness.bench import RUBRIC, Bench, SomeChecks, check_id, unshrunk
+from tests.harness.bench import FEW_EXAMPLES, RUBRIC, Bench, SomeChecks, check_id, unshrunk
 from tests.submissions.planted import REPEATED, Planted, wrong_submissions
 from tests.verdicts.benches import on_benches
 
 # Where a check and what it is written with decide that a submission fails.
 DECIDING = (CHECKS, ROOT / "grader" / "checking")
-EXAMPLES = 20
 LEAST_SECONDS = 0.3  # what taking a submission in costs, whatever is checked
 
 Place = tuple[str, ...]
@@ -68,7 +67,7 @@ def repeats(*, processes: int | None = None) -> bool:
 def watched(bench: Bench, planted: Planted) -> Shown:
     """Where a mistake fails."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, unshrunk(EXAMPLES):
+    with tempfile.TemporaryDirectory() as folder, unshrunk(FEW_EXAMPLES):
         plugin, _ = bench._run(Lines, planted.make(Path(folder)), planted.checks(RUBRIC), None, 1)
     return Shown(frozenset(plugin.places), max(time.monotonic() - began, LEAST_SECONDS))
 
