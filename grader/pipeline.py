@@ -29,6 +29,7 @@ from grader.sandbox import Limits, Worker, choose_isolation, work_folder
 from grader.sandbox.limits import usable_cores
 from grader.scoring import score, total
 from grader.suite.evidence import Evidence, conclude
+from grader.suite.plugin import Earlier
 from grader.suite.runner import Runner, Setting
 from grader.suite.second_process import SecondProcess
 from grader.worker.cleaning import remove
@@ -47,6 +48,7 @@ class Options:
         parts: ids of the parts to grade, all if none is named.
         training: run the smoke trainings, too, and what else needs the machine for itself.
         edition: of the handout, None for the one that each hand-in's files tell of.
+        runs: command lines of experiments, for scripts that have no interface.
     """
 
     seed: int
@@ -55,6 +57,7 @@ class Options:
     parts: tuple[str, ...] = ()
     training: bool = True
     edition: Edition | None = None
+    runs: tuple[str, ...] = ()
 
 
 class Watcher:
@@ -138,6 +141,7 @@ class GradingRun:
             submission = take_in(source, tree)
             if self._options.edition is not None:
                 submission = submission.model_copy(update={"edition": self._options.edition})
+            submission = submission.model_copy(update={"runs": self._options.runs})
             student = self._runner.admit(tree)
             if self._second_process:
                 self._second_process.admit(tree)
@@ -178,6 +182,7 @@ class GradingRun:
             tutor_items=rubric.tutor_items,
             flags=flags,
             trainings=tuple(evidence.trainings),
+            script_runs=tuple(evidence.script_runs),
             environment=environment,
             timings=clock.timings(evidence.seconds),
         )
@@ -203,11 +208,12 @@ class GradingRun:
         if self._second_process and shares.beside:
             evidence.add(self._second_process.finish(stop=not evidence.finished))
         if evidence.finished:
-            earlier = [
+            outcomes = tuple(
                 (check, evidence.outcomes[check.id])
                 for check in admitted.rubric.checks
                 if check.id in evidence.outcomes
-            ]
+            )
+            earlier = Earlier(outcomes, evidence.ways)
             evidence.add(self._runner.run(shares.alone, submission, tree, tell, earlier))
         return evidence
 

@@ -65,6 +65,7 @@ class Submission(Record):
     package: str | None = Field(description="The folder that was graded as `dlvc`, None when there is none.")
     files: tuple[str, ...]
     notes: tuple[Note, ...] = ()
+    runs: tuple[str, ...] = Field((), description="Command lines of its experiments that a tutor has named.")
 
 
 class Finding(Record):
@@ -227,6 +228,14 @@ class Unseen(Record):
         return self
 
 
+class ScriptRun(Record):
+    """A run of a script that has no interface, made to see what it trains."""
+
+    command: str = Field(description="What a person would type, and what was edited.")
+    ended: str
+    trainings: tuple[str, ...] = ()
+
+
 class SmokeTraining(Record):
     """A short training by one of the submission's own scripts, and what was made of it."""
 
@@ -278,6 +287,7 @@ class Gradesheet(Record):
     tutor_items: tuple[TutorItem, ...]
     flags: tuple[Flag, ...] = ()
     trainings: tuple[SmokeTraining, ...] = ()
+    script_runs: tuple[ScriptRun, ...] = Field((), description="Of scripts without an interface, in their order.")
     environment: Environment
     timings: Timings
 

@@ -36,7 +36,8 @@ class Check(Record):
 
     `requires` names checks that have to pass first: without them this one could only repeat their failure, so it is
     left unscored and costs nothing by itself. `follows` names parts whose mistakes can make this one fail: where one of
-    their checks has failed too, nobody can tell whose failure it is, so it is left to the tutor.
+    their checks has failed too, nobody can tell whose failure it is, so it is left to the tutor. `settled_by` names a
+    check whose passing shows what this one asks, where this one cannot tell by itself.
     """
 
     id: str = Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")
@@ -46,6 +47,7 @@ class Check(Record):
     editions: tuple[Edition, ...] = ("current", "original")
     requires: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
+    settled_by: str | None = None
     visibility: Visibility = Visibility.VISIBLE
 
     @property
@@ -55,11 +57,12 @@ class Check(Record):
 
 
 class Rubric(Record):
-    """All parts, checks and tutor's items, in the order of the handout."""
+    """All parts, checks and tutor's items, in the order of the handout; `not_asked` are checks of other editions."""
 
     parts: tuple[Part, ...]
     checks: tuple[Check, ...]
     tutor_items: tuple[TutorItem, ...]
+    not_asked: frozenset[str] = frozenset()
 
     @model_validator(mode="after")
     def _names_hold_together(self) -> Self:
@@ -113,7 +116,8 @@ class Rubric(Record):
                 "checks": tuple(
                     check.model_copy(update={"requires": tuple(name for name in check.requires if name in known)})
                     for check in left
-                )
+                ),
+                "not_asked": self.not_asked | {check.id for check in self.checks if check.id not in known},
             }
         )
 

@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from grader.answers.fields import EXACT, Array, Arrays
-from grader.answers.script_form import Run
+from grader.answers.script_form import Observed, Run, problem_of_observed
 from grader.answers.script_form import problem_of as run_problem
 from grader.answers.training_form import Labels, Training, problem_of
 
@@ -176,6 +176,7 @@ FORMS = {
     "trainer_run": Form(Training, problem=problem_of),
     "trainer_script_labels": Form(Labels),
     "scripts_run": Form(Run, problem=run_problem),
+    "behaviour_run": Form(Observed, problem=problem_of_observed),
     "throughput_metric": Form(list[float], _steps),
     "throughput_forward": Form(list[Array], lambda arguments: arguments["times"]),
     "throughput_training_step": Form(list[float], _steps),

@@ -6,7 +6,7 @@ and ends by returning (passed), by `CheckFailed` (the submission is wrong) or by
 
 from grader.checking.asking import Call, Subject, TrustedSubject
 from grader.checking.comparing import expect_close, fail_by_difference, nearest, share_used, show
-from grader.checking.failing import CheckFailed, NotScored, fail
+from grader.checking.failing import CheckFailed, NotScored, fail, fail_by_itself
 
 __all__ = [
     "Call",
@@ -17,6 +17,7 @@ __all__ = [
     "expect_close",
     "fail",
     "fail_by_difference",
+    "fail_by_itself",
     "nearest",
     "share_used",
     "show",

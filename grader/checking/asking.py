@@ -59,11 +59,18 @@ class Subject:
         self.limits = worker.limits
         self.calls: list[Call] = []
         self._taken_log = ""
+        self._kept_alarms: set[tuple[str, str]] = set()
         self.remark: str | None = None
 
     def allow(self, seconds: float) -> None:
         """Give the calls of this check other time limits; before the first call."""
         self.limits = self._worker.limits.lasting(seconds)
+
+    def begin_again(self) -> None:
+        """Have the next call be answered by another fresh process; what looked like tampering is kept."""
+        self._kept_alarms |= self.alarms
+        self._stack.close()
+        self._session = None
 
     def __getattr__(self, probe: str) -> Callable[..., Any]:
         if probe.startswith("_"):
@@ -137,7 +144,7 @@ class Subject:
     @property
     def alarms(self) -> set[tuple[str, str]]:
         """What looked like tampering in this check so far, as (kind, evidence)."""
-        return self._session.alarms if self._session is not None else set()
+        return self._kept_alarms | (self._session.alarms if self._session is not None else set())
 
     @property
     def log(self) -> str:

@@ -44,6 +44,11 @@ def fail(message: str, **context: str | None) -> NoReturn:
     raise CheckFailed(Finding(message=message, **context))
 
 
+def fail_by_itself(message: str, **context: str | None) -> NoReturn:
+    """The same, for what no mistake in another part can bring about."""
+    raise CheckFailed(Finding(message=message, **context), own=True)
+
+
 def as_check_failed(error: CallError, limits: Limits) -> CheckFailed:
     """Put an exception inside the submission into words, naming the limit that it may have run into."""
     if error.open_task:

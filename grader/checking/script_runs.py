@@ -1,14 +1,13 @@
 """Runs of a submission's scripts that several checks judge: each is made once, by the first check that asks for it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from grader.answers.script_form import Checkpoint, Optimizer, Run, Step
 from grader.checking import CheckFailed, NotScored, Subject, fail, share_used
 from grader.checking.failing import as_check_failed
-from grader.checking.script_data import PET_ROOT, STREET_ROOT
 from grader.checking.shared_runs import Shared
 from grader.checking.tolerances import tolerance
 from grader.records import Finding
@@ -23,7 +22,6 @@ GRACE_SECONDS = 30  # after its time is over, to write and to read what it has s
 # How a script without a parser ends that does not find its data where its author had them.
 NO_DATA = {"OSError", "ConnectionError"}
 NOT_FOUND = "Dataset not found"
-REDIRECTED = {"OxfordIIITPet": PET_ROOT, "Cityscapes": STREET_ROOT}
 RATE, GAMMA = 0.001, 0.98
 SETTING = tolerance(
     "scripts.setting",
@@ -44,8 +42,7 @@ class Command:
         keep: return the bytes of the last model.
         stop: end the script at its first step, since only its settings are asked for.
         train: it is a smoke training: it may take longer, with more threads, and is ended when its time is over.
-        plain: give it no arguments, and have torchvision's data sets lead to `files`: a script of the original handout
-            has neither our arguments nor our folders.
+        typed: how it was run, in words, where that is no command line of ours: a script without an interface.
     """
 
     script: str
@@ -54,27 +51,36 @@ class Command:
     keep: bool = False
     stop: bool = False
     train: bool = False
-    plain: bool = False
+    typed: str | None = None
 
     @property
     def arguments(self) -> list[str]:
         """The whole list of arguments."""
-        return [] if self.plain else [*self.options, "--output", OUTPUT]
+        return [*self.options, "--output", OUTPUT]
 
     @property
     def line(self) -> str:
         """What a person would type."""
-        return f"python {self.script} {' '.join(self.arguments)}"
+        return self.typed or f"python {self.script} {' '.join(self.arguments)}"
 
 
 @dataclass(frozen=True)
 class Made:
-    """A run, however it ended: what it was started with, its record, and the end of what it printed."""
+    """A run, however it ended: what it was started with, its record, and the end of what it printed.
+
+    Args:
+        command: what was run.
+        run: what it did.
+        said: the end of what it printed.
+        limits: that it had.
+        files: of a script without an interface, the digests of the weights that it may have started from, by file.
+    """
 
     command: Command
     run: Run
     said: str
     limits: Limits
+    files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def expect_end(self) -> None:
         """Fail unless the script came to its end as one that has done its work."""
@@ -137,15 +143,6 @@ class Runs:
     def __init__(self) -> None:
         self._made = Shared[Made]()
 
-    def settings(self, name: str, student: Subject, command: Callable[[], Command]) -> Made:
-        """The same, or the first step of the script without arguments where it does not know ours."""
-        try:
-            return self.get(name, student, command)
-        except NotScored as ending:
-            if NEWER not in str(ending):
-                raise
-        return self.get(f"{name} without arguments", student, lambda: replace(command(), plain=True, stop=True))
-
     def known(self, name: str) -> Made | None:
         """The run of this name if it has been made and left a record."""
         return self._made.known(name)
@@ -181,7 +178,6 @@ def make(student: Subject, command: Command) -> Made:
             keep=command.keep,
             seconds=0 if command.stop else limits.smoke_seconds if command.train else None,
             threads=TRAINING_THREADS if command.train else 1,
-            redirect=REDIRECTED if command.plain else {},
         )
     except WorkerLost as lost:
         raise WorkerLost(lost.kind, f"{command.line}: {lost.message}{_advice(lost.kind, command)}") from None
@@ -206,7 +202,7 @@ def _expect_comparable(made: Made) -> None:
     if run.status is None:
         hint = "The section “Handing in” of the assignment lists the files."
         raise CheckFailed(Finding(message=f"{script} was not handed in.", hint=hint), own=True)
-    if made.command.plain or (run.ended and run.files):
+    if run.ended and run.files:
         return
     lacking = [option for option in made.command.arguments if option.startswith("--") and option not in run.options]
     if run.options and lacking:
@@ -234,25 +230,42 @@ def is_set(found: float, expected: float) -> bool:
     return SETTING.admits(share_used(found, expected, SETTING))
 
 
-def expect_settings(made: Made, rate: float = RATE) -> None:
-    """Fail unless the optimizer is AdamW with amsgrad at a rate, which is 0.001 if no argument asks for another."""
+def expect_settings(made: Made, rate: float = RATE) -> str | None:
+    """Fail unless the optimizer is AdamW with amsgrad at a rate, which is 0.001 if no argument asks for another.
+
+    Returns:
+        A remark where it is another one and may be: the published handout only tells what its curves were made with.
+    """
     optimizer = made.optimizer
     found = f"{optimizer.kind}, lr {optimizer.rate:g}, amsgrad={optimizer.amsgrad}"
-    if not (optimizer.decoupled and optimizer.amsgrad and is_set(optimizer.rate, rate)):
+    if optimizer.decoupled and optimizer.amsgrad and is_set(optimizer.rate, rate):
+        return None
+    if made.command.typed is None:
         fail("The optimizer is another one.", expected=f"AdamW, lr {rate:g}, amsgrad=True", found=found)
+    return f"It is {found}. The published handout leaves that open: its curves are AdamW's, lr {rate:g}, amsgrad=True."
 
 
-def expect_schedule(made: Made) -> None:
-    """Fail unless each step of the scheduler multiplies the learning rate by 0.98, however it is written."""
+def expect_schedule(made: Made) -> str | None:
+    """Fail unless each step of the scheduler multiplies the learning rate by 0.98, however it is written.
+
+    Returns:
+        A remark where it does something else and may, as above.
+    """
     made.expect_seen(made.run.schedulers, "a learning-rate scheduler")
     scheduler = made.run.schedulers[0]
     known = scheduler.kind == "ExponentialLR"
     factor = scheduler.gamma if known else _factor(made.run.steps)
+    if factor is not None and is_set(factor, GAMMA):
+        return None
+    found = f"{scheduler.kind}, a step multiplies the rate by {factor:.6g}" if factor is not None else scheduler.kind
+    if made.command.typed is not None:
+        found = found if known else scheduler.kind
+        return (
+            f"It is {found}. The published handout leaves that open: its curves are ExponentialLR's, gamma {GAMMA:g}."
+        )
     if factor is None:
         raise NotScored(f"{scheduler.kind} was made and never stepped, so nobody can tell what a step does.")
-    if not is_set(factor, GAMMA):
-        found = f"{scheduler.kind}, a step multiplies the rate by {factor:.6g}"
-        fail("The scheduler is another one.", expected=f"ExponentialLR with gamma={GAMMA:g}", found=found)
+    return fail("The scheduler is another one.", expected=f"ExponentialLR with gamma={GAMMA:g}", found=found)
 
 
 def _factor(steps: list[Step]) -> float | None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from grader.commands.gradings import run
+from grader.commands.named_runs import named_runs
 from grader.commands.options import IsolationOption, OutputOption, TimingsOption
 from grader.errors import UsageError
 from grader.pipeline import Options
@@ -25,6 +26,9 @@ def grade(
     edition: Annotated[
         Edition | None, Parameter(help="Of the handout; what a hand-in's own files tell of, if not given.")
     ] = None,
+    runs: Annotated[
+        Path | None, Parameter(help="A TOML file with the command lines of a hand-in's experiments, below [runs].")
+    ] = None,
     timings: TimingsOption = False,
     limits: Annotated[Limits | None, Parameter(name="*", group="Limits of a check")] = None,
 ) -> int:
@@ -36,5 +40,8 @@ def grade(
     if not submissions:
         raise UsageError("Which submission? Name a zip or a folder.")
     seed = secrets.randbelow(1 << 53) if seed is None else seed
-    options = Options(seed, isolation, limits or Limits(), training=training, edition=edition)
+    if runs is not None and len(submissions) > 1:
+        raise UsageError("--runs names the experiments of one hand-in. Grade it by itself.")
+    lines = named_runs(runs) if runs is not None else ()
+    options = Options(seed, isolation, limits or Limits(), training=training, edition=edition, runs=lines)
     return run(submissions, options, output, audience="tutor", timings=timings)

@@ -6,19 +6,20 @@ the working folder is fresh and can be written to, the module is called `__main_
 """
 
 import csv
-import functools
-import inspect
 import os
 import sys
 import types
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from grader.probes.recording import Recorder, Stop, digest, state_of
+from grader.probes.digests import digest
+from grader.probes.recording import Recorder, Stop, state_of
 from grader.probes.supplies import Supplier
+from grader.probes.trainings import Trainings
 from grader.worker.serve import describe
 
 WEIGHTS = (".pth", ".pt")
@@ -26,7 +27,7 @@ TEXT_BYTES = 65536
 MOST_FILES = 100
 
 
-def run(  # noqa: PLR0913 - a run has so many sides
+def run(
     script: str,
     arguments: list[str],
     files: dict[str, torch.Tensor | dict[str, torch.Tensor]],
@@ -36,7 +37,6 @@ def run(  # noqa: PLR0913 - a run has so many sides
     keep: bool,
     seconds: float | None,
     threads: int,
-    redirect: dict[str, str],
 ) -> dict[str, Any]:
     """Run a script of the submission.
 
@@ -49,13 +49,24 @@ def run(  # noqa: PLR0913 - a run has so many sides
         keep: return the bytes of the last model.
         seconds: end it at the first optimizer step after so long; 0 ends it at its very first.
         threads: how many torch may use.
-        redirect: the folder that a data set of torchvision reads from, whatever the script says, by its class.
 
     Returns:
         How it ended (`status`, `error`, `stopped`), what it wrote (`files`, `history`, `checkpoints`, `kept`), what it
         requested, and what `Recorder.told` lists. All is None or empty where there is no such script.
     """
     root = os.environ["GRADER_SUBMISSION"]
+    write(files)
+    torch.set_num_threads(threads)
+    trainings = Trainings()
+    recorder, supplier = Recorder(seconds, trainings), Supplier(seed, trainings)
+    supplier.install()
+    recorder.install()
+    ended = execute(root, script, arguments)
+    return ended | recorder.told() | {"requests": supplier.told()} | _results(Path(output), keep=keep)
+
+
+def write(files: Mapping[str, torch.Tensor | dict[str, torch.Tensor]]) -> None:
+    """Write files below the working folder, by relative path: bytes (n,), or the tensors of a weights file."""
     for name, content in files.items():
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,35 +74,19 @@ def run(  # noqa: PLR0913 - a run has so many sides
             torch.save(content, path)
         else:
             path.write_bytes(content.numpy().tobytes())
-    torch.set_num_threads(threads)
-    recorder, supplier = Recorder(seconds), Supplier(seed)
-    supplier.install()
-    recorder.install()
-    for data_set, folder in redirect.items():
-        _redirect(data_set, str(Path(folder).absolute()))
-    ended = _execute(root, script, arguments)
-    return ended | recorder.told() | {"requests": supplier.told()} | _results(Path(output), keep=keep)
 
 
-def _redirect(data_set: str, folder: str) -> None:
-    """Have a data set of torchvision, and what is derived from it, read from a folder and never download."""
-    from torchvision import datasets
+def execute(
+    root: str, script: str, arguments: list[str], changed: Callable[[bytes, str], Any] | None = None
+) -> dict[str, Any]:
+    """Run a file as `__main__`; code and tracebacks name the submission's file, `__file__` its link in this folder.
 
-    kind = getattr(datasets, data_set)
-    plain, signature = kind.__init__, inspect.signature(kind.__init__)
-
-    @functools.wraps(plain)
-    def init(*positional: Any, **named: Any) -> None:
-        call = signature.bind(*positional, **named)
-        call.arguments["root"] = folder
-        call.arguments.pop("download", None)
-        plain(*call.args, **call.kwargs)
-
-    kind.__init__ = init
-
-
-def _execute(root: str, script: str, arguments: list[str]) -> dict[str, Any]:
-    """Run a file as `__main__`; code and tracebacks name the submission's file, `__file__` its link in this folder."""
+    Args:
+        root: the folder of the submission.
+        script: by its path in there.
+        arguments: its command line.
+        changed: makes, of source and path, what is compiled in its place.
+    """
     if not Path(root, script).is_file():
         return {"status": None, "error": None, "stopped": False}
     status, error, stopped = 0, None, False
@@ -99,7 +94,9 @@ def _execute(root: str, script: str, arguments: list[str]) -> dict[str, Any]:
     main.__dict__.update(__file__=str(Path.cwd() / script), __builtins__=__builtins__)
     sys.argv, sys.modules["__main__"] = [script, *arguments], main
     try:
-        exec(compile(Path(root, script).read_bytes(), str(Path(root, script)), "exec"), main.__dict__)  # noqa: S102
+        path = Path(root, script)
+        source = path.read_bytes()
+        exec(compile(changed(source, str(path)) if changed else source, str(path), "exec"), main.__dict__)  # noqa: S102
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):

@@ -1,15 +1,18 @@
 """Weights for who asks for some: requests are written down and served from seeded random numbers, never fetched."""
 
+import functools
 import inspect
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 from urllib.error import URLError
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-from grader.probes.recording import digests
+from grader.probes.digests import digests
+from grader.probes.trainings import Trainings
 from grader.probes.weights import draw
 
 MOST = 20
@@ -21,10 +24,13 @@ class Supplier:
 
     Args:
         seed: of the weights that it serves.
+        trainings: is told what was served.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, trainings: Trainings) -> None:
         self._seed = seed
+        self._trainings = trainings
+        self._by_default = False
         self._requests: list[dict[str, Any]] = []
 
     def install(self) -> None:
@@ -39,11 +45,37 @@ class Supplier:
                 module.load_state_dict_from_url = self._serve_url  # type: ignore[attr-defined]
         torch.hub.download_url_to_file = lambda url, *_a, **_k: self._refuse(url)
         sys.addaudithook(self._hear)
+        self._watch_builders()
         self._weights = {
             str(member.url): member
             for name in torchvision.models.list_models()
             for member in torchvision.models.get_model_weights(name)
         }
+
+    def serve(self, name: str) -> dict[str, torch.Tensor]:
+        """The default weights of an enumeration of torchvision, by its name."""
+        found = next(member for member in self._weights.values() if type(member).__name__ == name)
+        return self._serve(type(found).DEFAULT)
+
+    def _watch_builders(self) -> None:
+        """Tell who asks for a backbone's weights from who gets them by torchvision's default."""
+        import torchvision.models.segmentation as package
+
+        for module in (package, package.fcn, package.deeplabv3):
+            for name, build in list(vars(module).items()):
+                if callable(build) and name in torchvision_builders():
+                    setattr(module, name, self._watched(build))
+
+    def _watched(self, build: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(build)
+        def watched(*positional: Any, **named: Any) -> Any:
+            self._by_default = "weights_backbone" not in named and "pretrained_backbone" not in named
+            try:
+                return build(*positional, **named)
+            finally:
+                self._by_default = False
+
+        return watched
 
     def told(self) -> list[dict[str, Any]]:
         """Each request's `name`, `file` and, where it was served, the digests of its tensors."""
@@ -52,7 +84,10 @@ class Supplier:
     def _add(self, name: str, file: str, served: dict[str, torch.Tensor] | None) -> None:
         if len(self._requests) < MOST:
             found = digests(served.items()) if served else {}
-            self._requests.append({"name": name, "file": os.path.basename(file), "digests": found})  # noqa: PTH119 - a URL
+            request = {"name": name, "file": os.path.basename(file), "digests": found}  # noqa: PTH119 - a URL
+            by_default = self._by_default and name.startswith("ResNet")
+            self._requests.append(request | {"by_default": by_default, "of": -1})
+            self._trainings.served(self._requests[-1])
 
     def _serve_url(self, url: str, *_positional: Any, **_named: Any) -> dict[str, torch.Tensor]:
         weights = self._weights.get(url)
@@ -91,6 +126,13 @@ def _shapes(weights: Any) -> dict[str, torch.Tensor]:
     with torch.device("meta"), Unfilled():
         state: dict[str, torch.Tensor] = models.get_model(name, weights=None, **options).state_dict()
     return state
+
+
+def torchvision_builders() -> set[str]:
+    """The names of the functions that build a segmentation network around a backbone."""
+    from torchvision import models
+
+    return set(models.list_models(models.segmentation))
 
 
 class Unfilled(TorchFunctionMode):

@@ -100,6 +100,7 @@ def _for_tutor(sheet: Gradesheet, rubric: Rubric, pen: Pen) -> Iterator[Renderab
         rows = [(State.NOT_STARTED, _brief(item.title, item.outcome.finding.message, pen)) for item in waiting]
         yield Group(pen.text("Not started yet", "bold"), pen.listing(rows))
     yield from _trainings(sheet, pen)
+    yield from _script_runs(sheet, pen)
     yield from _open(sheet, pen, groups=len(sheet.items), named=True)
     yield from _tutor_items(sheet.tutor_items, titles, pen)
     yield from _notes(sheet, pen)
@@ -251,6 +252,20 @@ def _trainings(sheet: Gradesheet, pen: Pen) -> Iterator[RenderableType]:
             told.insert(0, pen.text(f"unseen images: {on_unseen(training.unseen)}"))
         rows.append((training_state(training), Text("\n").join([title, *told])))
     yield Group(pen.text("Smoke trainings", "bold"), pen.listing(rows))
+
+
+def _script_runs(sheet: Gradesheet, pen: Pen) -> Iterator[RenderableType]:
+    """What scripts without an interface turned out to train."""
+    told = {run.command: "; ".join(one_line(each, chars=100) for each in run.trainings) for run in sheet.script_runs}
+    rows: list[tuple[State | None, Text]] = [
+        (None, pen.text(f"{one_line(command, chars=120)}: ", "bold") + pen.text(trained, "dim"))
+        for command, trained in told.items()
+        if trained
+    ]
+    if without := len(sheet.script_runs) - len(rows):
+        rows.append((None, pen.text(f"… and {counted(without, 'run')} without a training, in the report", "dim")))
+    if rows:
+        yield Group(pen.text("Runs of the scripts, and what each of them trained", "bold"), pen.listing(rows))
 
 
 def _left_to_tutor(sheet: Gradesheet, titles: dict[str, str], pen: Pen) -> Iterator[RenderableType]:

@@ -4,8 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from grader.checking import Call
-from grader.records import Flag, Outcome, SmokeTraining, Status
+from grader.checking.experiments import Way
+from grader.records import Finding, Flag, Outcome, ScriptRun, SmokeTraining, Status
 from grader.rubric import Check, Rubric
+
+# Where each part of the assignment is written.
+FILES = {"metrics": "dlvc/metrics", "trainer": "dlvc/trainer", "segformer": "dlvc/models/"}
 
 
 @dataclass
@@ -20,6 +24,8 @@ class Evidence:
         contradictions: what looks invented in what failed, in a sentence for the tutor.
         own: failed checks that cannot follow from a mistake in another part.
         trainings: the smoke trainings that were judged.
+        script_runs: the runs of scripts without an interface.
+        ways: by network, how such a script trains it from scratch.
         finished: no check is missing.
     """
 
@@ -30,6 +36,8 @@ class Evidence:
     contradictions: dict[str, str] = field(default_factory=dict)
     own: set[str] = field(default_factory=set)
     trainings: list[SmokeTraining] = field(default_factory=list)
+    script_runs: list[ScriptRun] = field(default_factory=list)
+    ways: dict[str, Way] = field(default_factory=dict)
     finished: bool = True
 
     def add(self, other: "Evidence") -> None:
@@ -41,6 +49,8 @@ class Evidence:
         self.contradictions |= other.contradictions
         self.own |= other.own
         self.trainings += other.trainings
+        self.script_runs += other.script_runs
+        self.ways |= other.ways
         self.finished &= other.finished
 
 
@@ -55,8 +65,9 @@ def conclude(rubric: Rubric, evidence: Evidence) -> tuple[dict[str, Outcome], tu
     for check in rubric.checks:
         if check.id not in evidence.outcomes:
             continue
-        cause = None if check.id in evidence.own else _cause(check, rubric, outcomes)
-        outcome = outcomes[check.id] = _left_open(evidence.outcomes[check.id], cause)
+        found = evidence.outcomes[check.id]
+        cause = None if check.id in evidence.own else _cause(check, found.finding, rubric, outcomes)
+        outcome = outcomes[check.id] = _settled(_left_open(found, cause), evidence.outcomes.get(check.settled_by or ""))
         alarms = sorted(evidence.alarms.get(check.id, ()))
         if outcome.status is Status.FAILED and check.id in evidence.contradictions:
             alarms.append(("contradiction", evidence.contradictions[check.id]))
@@ -65,13 +76,40 @@ def conclude(rubric: Rubric, evidence: Evidence) -> tuple[dict[str, Outcome], tu
     return outcomes, tuple(flags.values())
 
 
-def _cause(check: Check, rubric: Rubric, outcomes: Mapping[str, Outcome]) -> Check | None:
-    """The first failed check of a part whose mistakes can make this one fail."""
-    for earlier in rubric.checks:
-        outcome = outcomes.get(earlier.id)
-        if outcome and earlier.part in check.follows and outcome.status is Status.FAILED and not outcome.not_started:
-            return earlier
-    return None
+def _settled(outcome: Outcome, by: Outcome | None) -> Outcome:
+    """What nobody can tell by one check alone, where another one has shown it."""
+    if outcome.status is not Status.UNSCORED or outcome.fault or by is None or by.status is not Status.PASSED:
+        return outcome
+    finding = Finding(message=f"As it should be: what “{by.check}” saw shows it.")
+    return Outcome(check=outcome.check, status=Status.PASSED, score=1, finding=finding)
+
+
+def _cause(check: Check, found: Finding, rubric: Rubric, outcomes: Mapping[str, Outcome]) -> Check | None:
+    """The failed check of another part that this failure follows from.
+
+    An exception that was raised in another part's file follows from a failure of that part, one in the same line if
+    there is one. One that a script raised itself follows from failures of its kind alone, and whatever else failed from
+    the first failure of a part that the rubric names.
+    """
+    failed = [
+        earlier
+        for earlier in rubric.checks
+        if (outcome := outcomes.get(earlier.id)) and outcome.status is Status.FAILED and not outcome.not_started
+    ]
+    place = (found.where or "").rpartition(":")[0]
+    there = [each for each in failed if each.part != check.part and each.part == _part_of(place)]
+    if there:
+        return next((each for each in there if outcomes[each.id].finding.where == found.where), there[0])
+    named = [each for each in failed if each.part in check.follows]
+    if found.traceback and place and _part_of(place) is None:
+        kind = found.message.partition(" ")[0]
+        named = [each for each in named if outcomes[each.id].finding.message.startswith(kind)]
+    return named[0] if named else None
+
+
+def _part_of(path: str) -> str | None:
+    """The part of the assignment that a file of the hand-in belongs to, None for a script."""
+    return next((part for part, files in FILES.items() if path.startswith(files)), None)
 
 
 def _left_open(outcome: Outcome, cause: Check | None) -> Outcome:

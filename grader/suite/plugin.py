@@ -4,8 +4,9 @@ import functools
 import hashlib
 import inspect
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import hypothesis
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase
 
 from grader.checking import CheckFailed, NotScored, Subject, TrustedSubject
+from grader.checking.experiments import Experiments, Way
 from grader.records import Edition, Finding, Outcome, SmokeTraining, Status, Submission
 from grader.rubric import Check, Rubric
 from grader.sandbox import Worker, WorkerLost
@@ -33,6 +35,18 @@ SETTINGS = hypothesis.settings(
 )
 
 
+class Earlier(NamedTuple):
+    """What checks have shown that were run before.
+
+    Args:
+        outcomes: of those that others may require.
+        ways: how scripts without an interface train.
+    """
+
+    outcomes: tuple[tuple[Check, Outcome], ...] = ()
+    ways: Mapping[str, Way] = MappingProxyType({})
+
+
 class GraderPlugin:
     """Runs checks on a submission; `evidence` collects what they show.
 
@@ -44,7 +58,7 @@ class GraderPlugin:
         seed: everything random in the checks is drawn from it.
         on_outcome: told of every outcome as it comes.
         answers: what the reference has answered to equal calls before; shared by runs with the same reference.
-        earlier: checks that were run before, which those of the rubric may require, and what became of them.
+        earlier: what other checks have shown before.
     """
 
     def __init__(
@@ -56,15 +70,18 @@ class GraderPlugin:
         seed: int,
         on_outcome: Callable[[Outcome], None],
         answers: dict[bytes, Any] | None = None,
-        earlier: Iterable[tuple[Check, Outcome]] = (),
+        earlier: Earlier | None = None,
     ) -> None:
         self.evidence = Evidence()
         self._kept_bytes = 0
         self._asking_more = False
         self.suites = sorted({f"test_{check.part}.py" for check in rubric.checks})
         self._checks = {check.id: check for check in rubric.checks}
-        self._known = {check.id: (check, outcome) for check, outcome in earlier}
+        self._not_asked = rubric.not_asked
+        earlier = earlier or Earlier()
+        self._known = {check.id: (check, outcome) for check, outcome in earlier.outcomes}
         self._submission = submission
+        self._experiments = Experiments(submission.files, submission.runs, dict(earlier.ways))
         self._student = student
         self._reference = reference
         self._seed = seed
@@ -122,6 +139,18 @@ class GraderPlugin:
         return np.random.default_rng(self.seed_for(check_id(request.node), "inputs"))
 
     @pytest.fixture
+    def experiments(self, student: Subject, rng: np.random.Generator) -> Callable[[], Experiments]:
+        """The trainings of scripts without an interface; whoever asks first has them run."""
+
+        def find() -> Experiments:
+            self._experiments.search(student, rng)
+            self.evidence.script_runs = self._experiments.runs
+            self.evidence.ways = self._experiments.ways
+            return self._experiments
+
+        return find
+
+    @pytest.fixture
     def edition(self) -> Edition:
         """The edition of the handout that the hand-in answers."""
         return self._submission.edition
@@ -137,7 +166,11 @@ class GraderPlugin:
             self.problem = f"{report.nodeid} cannot be read: {report.longreprtext}"
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Match tests and rubric one to one, and put them into the rubric's order; run nothing if they differ."""
+        """Match tests and rubric one to one, and put them into the rubric's order; run nothing if they differ.
+
+        Tests of checks that the edition of the hand-in does not ask are left out.
+        """
+        items[:] = [item for item in items if check_id(item) not in self._not_asked]
         found = {check_id(item): item for item in items}
         if self.problem is None and (found.keys() != self._checks.keys() or len(found) != len(items)):
             missing, unknown = self._checks.keys() - found.keys(), found.keys() - self._checks.keys()

@@ -1,6 +1,6 @@
 """Where checks are run: a worker of the solution that stays, and one for each submission in its turn."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,10 @@ from typing import Any
 from grader.files import CHECKS
 from grader.intake import modules_imported
 from grader.records import Isolation, Outcome, Submission
-from grader.rubric import Check, Rubric
+from grader.rubric import Rubric
 from grader.sandbox import Limits, Worker
 from grader.suite.evidence import Evidence
-from grader.suite.plugin import GraderPlugin
+from grader.suite.plugin import Earlier, GraderPlugin
 from grader.suite.pytest_run import run_checks
 
 # What takes long to import; each is imported once, before any check, where the hand-in imports of its package.
@@ -67,7 +67,7 @@ class Runner:
         submission: Submission,
         tree: Path,
         on_outcome: Callable[[Outcome], None],
-        earlier: Iterable[tuple[Check, Outcome]] = (),
+        earlier: Earlier | None = None,
     ) -> Evidence:
         """Run the checks of a rubric on a submission that was admitted; arguments are the plugin's.
 

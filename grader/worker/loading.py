@@ -18,19 +18,26 @@ def end_loaders_soon() -> None:
     _utils.MP_STATUS_CHECK_INTERVAL = PATIENCE_SECONDS
 
 
-def load_in_one_process() -> None:
+def load_in_one_process(*, keep_last: bool = False, batch_size: int | None = None) -> None:
     """Have every `DataLoader` load in the process that iterates over it, which gives the same batches.
 
     Worker processes need semaphores in /dev/shm. Landlock cannot give a private one, and the host's is not for them.
+
+    Args:
+        keep_last: keep a last batch that is smaller than the others, which is the only one where images are few.
+        batch_size: of every loader that makes its own batches.
     """
+    unwanted = (*OF_WORKERS, "drop_last") if keep_last else OF_WORKERS
     plain = DataLoader.__init__
     signature = inspect.signature(plain)
 
     @functools.wraps(plain)
     def init(*positional: Any, **named: Any) -> None:
         call = signature.bind(*positional, **named)
-        for name in OF_WORKERS:
+        for name in unwanted:
             call.arguments.pop(name, None)
+        if batch_size is not None and call.arguments.get("batch_sampler") is None:
+            call.arguments["batch_size"] = batch_size
         plain(*call.args, **call.kwargs)
 
     DataLoader.__init__ = init  # type: ignore[method-assign]

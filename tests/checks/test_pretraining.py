@@ -8,9 +8,20 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pytest
 
-from grader.checking import NotScored, Subject, fail
+from grader.checking import NotScored, Subject, fail, fail_by_itself
+from grader.checking.experiments import Experiments
 from grader.checking.script_data import CLASSES, IGNORED, LABELLED_SHARE, PET_ROOT, STREET_ROOT, pets, streets
-from grader.checking.script_runs import Command, Made, Runs, expect_outputs, expect_schedule, expect_settings, is_set
+from grader.checking.script_runs import (
+    NEWER,
+    Command,
+    Made,
+    Runs,
+    expect_outputs,
+    expect_schedule,
+    expect_settings,
+    is_set,
+)
+from grader.records import Edition
 from grader.worker.names import half
 
 SCRIPT = "train_segformer.py"
@@ -33,6 +44,9 @@ COMMANDS = {
 MOST_COUNTED = (LABELLED_SHARE + 1) / 2
 
 Ask = Callable[[str], Made]
+Find = Callable[[], Experiments]
+# The trainings that are judged in their place where a script has no options.
+SAME = {"city": ("city",), "tuned": ("fine-tuned",), "whole": ("tuned",), "frozen": ("frozen",)}
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +56,17 @@ def made() -> Runs:
 
 
 @pytest.fixture
-def run(student: Subject, made: Runs, file: Callable[[], Made], rng: np.random.Generator) -> Ask:
-    """A run by its name in `COMMANDS`."""
+def run(
+    student: Subject,
+    made: Runs,
+    file: Callable[[], Made],
+    rng: np.random.Generator,
+    edition: Edition,
+    experiments: Find,
+) -> Ask:
+    """A run by its name in `COMMANDS`; of the published handout, the training that did the same."""
+    if edition == "original":
+        return lambda name: experiments().get(*SAME[name])
 
     def command(name: str) -> Command:
         options = COMMANDS[name]
@@ -58,10 +81,14 @@ def run(student: Subject, made: Runs, file: Callable[[], Made], rng: np.random.G
 
 
 @pytest.fixture
-def training(student: Subject, made: Runs, rng: np.random.Generator) -> Made:
-    """The run `city`, or what a script of the original handout does at its first step, with either data set."""
-    files = streets(rng) | pets(rng)
-    return made.settings("city", student, lambda: Command(SCRIPT, COMMANDS["city"], files, keep=True))
+def training(run: Ask, experiments: Find) -> Made:
+    """The run `city`, or a training of a script that knows no options of ours, with either data set."""
+    try:
+        return run("city")
+    except NotScored as ending:
+        if NEWER not in str(ending) and not experiments().runs:
+            raise
+    return experiments().get("city", "segformer")
 
 
 @pytest.fixture
@@ -83,8 +110,13 @@ def written(city: Made, name: str) -> dict[str, str]:
     return half(dict(city.run.checkpoints[city.run.kept_name or ""].digests), name)
 
 
-def test_city_runs(run: Ask) -> None:
+def test_city_runs(run: Ask, edition: Edition, experiments: Find) -> None:
     """Pre-training on streets runs to its end and leaves a state dict."""
+    if edition == "original":
+        city = experiments().expect_runs("city", SCRIPT, "city")
+        if not city.run.saved:
+            fail("Pre-training leaves no model to start from.", expected="a weights file", **city.end())
+        return
     city = run("city")
     city.expect_end()
     city.expect_seen(city.run.steps, "a step of an optimizer")
@@ -123,14 +155,14 @@ def test_ignored_label(run: Ask) -> None:
             )
 
 
-def test_optimizer(training: Made) -> None:
+def test_optimizer(student: Subject, training: Made) -> None:
     """The SegFormer trains with AdamW, amsgrad and a learning rate of 0.001."""
-    expect_settings(training)
+    student.remark = expect_settings(training)
 
 
-def test_scheduler(training: Made) -> None:
+def test_scheduler(student: Subject, training: Made) -> None:
     """The SegFormer's learning rate decays exponentially with gamma 0.98."""
-    expect_schedule(training)
+    student.remark = expect_schedule(training)
 
 
 def halves(made: Made, name: str) -> dict[str, str]:
@@ -144,8 +176,41 @@ def halves(made: Made, name: str) -> dict[str, str]:
     return tensors
 
 
-def test_encoder_loaded(run: Ask, file: Callable[[], Made]) -> None:
-    """After `--pretrained FILE --epochs 0`, every tensor of the encoder equals the file's, bit for bit."""
+def fine_tuned(experiments: Experiments) -> list[Made]:
+    """The trainings of a script without our options that start from a file, or were to."""
+    experiments.get("fine-tuned")
+    return experiments.all("fine-tuned")
+
+
+def strangers(made: Made, name: str) -> tuple[list[str], list[str]]:
+    """The tensors of the encoder or decoder at the first step that are in no file, and those that are in one."""
+    known = {value for file in made.files.values() for value in file.values()}
+    tensors = half(dict(made.run.start), name)
+    return [key for key, value in tensors.items() if value not in known], [
+        key for key, value in tensors.items() if value in known
+    ]
+
+
+def expect_arrived(experiments: Experiments) -> None:
+    """Fail unless each fine-tuning starts with the whole encoder of a file."""
+    if not experiments.all("fine-tuned"):
+        experiments.expect_loaded()
+    for made in fine_tuned(experiments):
+        if made.run.trainings[0].begun and (other := (strangers(made, "encoder")[0])):
+            files = ", ".join(made.files) or "none"
+            fail_by_itself(
+                "The encoder of the file did not arrive.",
+                expected="all tensors of the encoder as they are in the file",
+                found=f"{len(other)} differ, among them encoder.{other[0]}; files loaded: {files}",
+                example=made.command.line,
+            )
+
+
+def test_encoder_loaded(run: Ask, file: Callable[[], Made], edition: Edition, experiments: Find) -> None:
+    """When fine-tuning starts, every tensor of the encoder equals the file's, bit for bit."""
+    if edition == "original":
+        expect_arrived(experiments())
+        return
     expected, found = written(file(), "encoder"), halves(run("tuned"), "encoder")
     other = [name for name, value in found.items() if expected.get(name) != value]
     if other:
@@ -157,13 +222,27 @@ def test_encoder_loaded(run: Ask, file: Callable[[], Made]) -> None:
         )
 
 
+def left(made: Made, name: str) -> dict[str, str]:
+    """The encoder or the decoder at the end of a training, which a script without our options saves where it likes."""
+    if made.command.typed is None:
+        return halves(made, name)
+    return half(dict(made.run.trainings[0].final), name)
+
+
 def drawn(decoder: Mapping[str, str], shapes: Mapping[str, list[int]]) -> dict[str, str]:
     """The weights of a decoder that are drawn at random; biases and norms begin as constants."""
     return {name: value for name, value in decoder.items() if len(shapes.get(name, ())) > 1}
 
 
-def test_decoder_fresh(run: Ask, file: Callable[[], Made]) -> None:
+def test_decoder_fresh(run: Ask, file: Callable[[], Made], edition: Edition, experiments: Find) -> None:
     """The decoder starts at random: it is neither the file's nor the same for two seeds."""
+    if edition == "original":
+        for made in fine_tuned(experiments()):
+            if same := strangers(made, "decoder")[1]:
+                found = f"{len(same)} tensors are the file's, among them decoder.{same[0]}"
+                message = "The decoder is the file's, at least in part."
+                fail_by_itself(message, expected="other random weights", found=found, example=made.command.line)
+        return
     tuned = run("tuned")
     tuned.expect_seen(tuned.run.checkpoints, "a saved model")
     shapes = half(dict(tuned.checkpoint("last")[1].shapes), "decoder")
@@ -189,19 +268,28 @@ def test_foreign_file(run: Ask) -> None:
         fail(message, expected="an error and another exit code than 0", **foreign.end())
 
 
-def test_frozen_encoder(run: Ask, file: Callable[[], Made], made: Runs) -> None:
-    """With `--freeze-encoder`, training leaves every tensor of the encoder as it is in the file, bit for bit."""
+def test_frozen_encoder(run: Ask, file: Callable[[], Made], made: Runs, edition: Edition) -> None:
+    """With a frozen encoder, training leaves every tensor of it as it is in the file, bit for bit."""
+    if edition == "original":
+        frozen = run("frozen")
+        before, after = half(dict(frozen.run.start), "encoder"), half(dict(frozen.run.trainings[0].final), "encoder")
+        expect_unmoved(before, after, frozen)
+        return
     whole = made.known("whole")
     if run("frozen").run.error is not None and whole is not None and whole.run.error is not None:
         raise NotScored("Fine-tuning breaks off without freezing, too, so nobody can tell what freezing does.")
-    expected, found = written(file(), "encoder"), halves(run("frozen"), "encoder")
-    moved = [name for name, value in found.items() if expected.get(name) != value]
+    expect_unmoved(written(file(), "encoder"), halves(run("frozen"), "encoder"), run("frozen"))
+
+
+def expect_unmoved(before: Mapping[str, str], after: Mapping[str, str], frozen: Made) -> None:
+    """Fail unless every tensor of a frozen encoder is what it was."""
+    moved = [name for name, value in after.items() if before.get(name) != value]
     if moved:
         fail(
             "Training has changed the frozen encoder.",
-            expected="the encoder of the file",
-            found=f"{len(moved)} of {len(found)} tensors differ, among them encoder.{moved[0]}",
-            example=run("frozen").command.line,
+            expected="the encoder that it started with",
+            found=f"{len(moved)} of {len(after)} tensors differ, among them encoder.{moved[0]}",
+            example=frozen.command.line,
         )
 
 
@@ -215,7 +303,7 @@ def test_everything_trains(run: Ask) -> None:
     whole = run("whole")
     expect_held(whole, ("encoder", "decoder"))
     for name in ("encoder", "decoder"):
-        before, after = half(dict(whole.run.start), name), halves(whole, name)
+        before, after = half(dict(whole.run.start), name), left(whole, name)
         if all(after.get(key) == value for key, value in before.items()):
             fail(f"Training does not change the {name}.", expected="other weights after an epoch", found="the same")
 
@@ -229,7 +317,9 @@ def expect_held(made: Made, names: tuple[str, ...]) -> None:
     if any(found[name] != (parts[name] if name in names else set()) for name in parts):
         said = " and ".join(f"{len(found[name])} of {len(parts[name])} of the {name}" for name in parts)
         expected = " and ".join(f"all {len(parts[name])} of the {name}" for name in names)
-        fail("The optimizer holds other parameters.", expected=expected, found=said, example=made.command.line)
+        fail_by_itself(
+            "The optimizer holds other parameters.", expected=expected, found=said, example=made.command.line
+        )
 
 
 def test_learning_rate(run: Ask) -> None:

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from grader.checking import CheckFailed, NotScored, Subject
-from grader.checking.script_runs import Runs
-from grader.records import Finding, SmokeTraining, TrainingVerdict
+from grader.checking.experiments import Experiments
+from grader.checking.script_runs import Made, Runs
+from grader.records import Edition, Finding, SmokeTraining, TrainingVerdict
 from grader.sandbox import WorkerLost
 from grader.smoke.bands import Measurements, load_bands
-from grader.smoke.plans import PLANS
+from grader.smoke.pictures import training_files
+from grader.smoke.plans import PLANS, Plan
 from grader.smoke.training import Trained, compare_with_history, put_together
 
 Train = Callable[[str], Trained]
@@ -40,10 +42,29 @@ def known() -> dict[str, Trained]:
 
 
 @pytest.fixture
-def train(
+def run(
     student: Subject,
-    evaluator: Subject,
     made: Runs,
+    rng: np.random.Generator,
+    edition: Edition,
+    experiments: Callable[[], Experiments],
+) -> Callable[[Plan], Made]:
+    """The run of a plan, by options, or as a script without our options was seen to train."""
+
+    def make(plan: Plan) -> Made:
+        seed = int(rng.integers(1 << 31))
+        if edition == "current":
+            return made.get(plan.name, student, partial(plan.command, seed))
+        files = training_files(*plan.images)
+        return experiments().train(student, plan.name, files, seed, epochs=plan.epochs, batch_size=plan.batch_size)
+
+    return make
+
+
+@pytest.fixture
+def train(
+    run: Callable[[Plan], Made],
+    evaluator: Subject,
     known: dict[str, Trained],
     bands: dict[str, Measurements],
     trainings: list[SmokeTraining],
@@ -53,11 +74,10 @@ def train(
 
     def training(name: str) -> Trained:
         if name not in known:
-            plan = PLANS[name]
-            run = made.get(name, student, partial(plan.command, int(rng.integers(1 << 31))))
-            if run.run.error is not None and run.run.error.open_task:
-                run.expect_end()
-            known[name] = put_together(plan, run, evaluator, bands[name], rng)
+            noted = run(PLANS[name])
+            if noted.run.error is not None and noted.run.error.open_task:
+                noted.expect_end()
+            known[name] = put_together(PLANS[name], noted, evaluator, bands[name], rng)
             trainings.append(known[name].told)
         return known[name]
 

@@ -1,4 +1,4 @@
-"""Hand-ins of the published handout judge the checks of Parts 2, 3 and 5: none of their authors has seen a check.
+"""Hand-ins of the published handout judge the checks: none of their authors has seen one.
 
 Whoever wrote a hand-in decided beforehand, from the handout alone, which checks a fair tutor would fail.
 """
@@ -14,24 +14,20 @@ from tests.harness.bench import FEW_EXAMPLES, RUBRIC, Bench, open_bench, unshrun
 from tests.submissions.original_hand_ins import HandIn, hand_ins
 
 ASKED = RUBRIC.asked_by("original")
-CHECKS = [check.id for check in ASKED.checks if check.part in ("metrics", "trainer", "segformer", "handin")]
-# Some of the ways in which right ones lost points; all others are nightly.
-BY_DAY = {
-    "int_classes_numpy",
-    "logger_left_out",
-    "imports_of_authors_repo",
-    "nbsp_in_metrics",
-    "trainer_per_network",
-}
-# What cannot be judged rightly before scripts are judged by what they do: labels that a transform of the script shifts,
-# and a second trainer, which one script alone imports.
-NOT_YET = {
-    "terse_and_clever": {"trainer.pet_labels"},
+PARTS = ("metrics", "trainer", "fcn", "segformer", "pretraining", "handin")
+# Some of the ways in which right ones lost points, or in which experiments hid; all others are nightly.
+BY_DAY = {"logger_left_out", "nbsp_in_metrics", "trainer_per_network", "cluster_environ", "yaml_configs_positional"}
+# What its author decided by reading the code, and no run shows: a second trainer that one script alone imports, labels
+# that a transform of the script shifts where another mistake is in the same place, lines behind the one where it dies.
+BY_READING = {
     "pet_masks_bilinear": {"trainer.pet_labels"},
-    "one_script_subcommands": {"trainer.pet_labels"},
-    "frozen_encoder_in_eval": {"trainer.pet_labels"},
-    "strict_false_that_fits": {"trainer.pet_labels"},
     "segformer_trainer_without_eval": {"trainer.validation_mode"},
+    "dies_half_way": {
+        "pretraining.city_classes",
+        "pretraining.ignored_label",
+        "pretraining.frozen_encoder",
+        "pretraining.frozen_optimizer",
+    },
 }
 HAND_INS = hand_ins()
 
@@ -54,14 +50,19 @@ def each() -> pytest.MarkDecorator:
 @each()
 def test_verdicts_are_those_of_a_fair_tutor(bench: Bench, hand_in: HandIn, tmp_path: Path) -> None:
     """What has to pass passes, what has to fail fails, and what only follows from another mistake costs nothing."""
+    wanted = [check.id for check in RUBRIC.checks if check.part in (hand_in.parts or PARTS)]
     with unshrunk(FEW_EXAMPLES):
-        outcomes = bench.grade(hand_in.make(tmp_path), CHECKS).outcomes
+        outcomes = bench.grade(hand_in.make(tmp_path), wanted).outcomes
     surprises = [
         f"{name}: {outcome.status.value}: {outcome.finding.message}"
         for name, outcome in outcomes.items()
-        if outcome.status not in allowed(name, hand_in, outcomes) and name not in NOT_YET.get(hand_in.name, ())
+        if outcome.status not in allowed(name, hand_in, outcomes) and name not in BY_READING.get(hand_in.name, ())
     ]
     assert not surprises, "\n".join(surprises)
+    settled = [
+        name for name in BY_READING.get(hand_in.name, ()) if outcomes[name].status in allowed(name, hand_in, outcomes)
+    ]
+    assert not settled, "these verdicts are right now: take them off the list"
 
 
 def allowed(name: str, hand_in: HandIn, outcomes: dict[str, Outcome]) -> set[Status]:

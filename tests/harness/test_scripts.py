@@ -31,7 +31,10 @@ from tests.harness.bench import Bench
 from tests.submissions.planted import Planted
 
 NET = """
-    import sys
+    import argparse, sys
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output")
+    parser.parse_args()
     import torch
     from torch import nn
     net = nn.Sequential(nn.Conv2d(3, 4, 1))
@@ -162,7 +165,6 @@ def test_training_is_recorded(execute):
     with torch.no_grad():
         net.eval()(images)
     """,
-        plain=True,
     )
     assert made.run.error is None, made.said
     assert [loader.batch_size for loader in made.run.loaders] == [4, 4]
@@ -191,7 +193,6 @@ def test_run_that_stops_says_so(execute):
         except Exception:
             print("went on")
     """,
-        plain=True,
         stop=True,
     )
     assert (made.run.stopped, made.run.ended, len(made.run.steps)) == (True, False, 1)

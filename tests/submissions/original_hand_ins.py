@@ -22,6 +22,8 @@ class HandIn:
     what: str
     author: str
     base: str | None = None
+    without: tuple[str, ...] = Field((), description="Files of the base that it does not have.")
+    parts: frozenset[str] = Field(frozenset(), description="Those that its author has decided, all if there are none.")
     fails: frozenset[str] = frozenset()
     open: frozenset[str] = frozenset()
     why: str = Field("", description="The reasons for what fails and what is open.")
@@ -30,7 +32,11 @@ class HandIn:
         """Write it below a folder, with a report unless it is to have none."""
         source = folder / "group_7"
         shutil.copytree(FOLDER / (self.base or self.name), source)
-        if self.base is not None:
+        for name in self.without:
+            (source / name).unlink()
+        if self.base is not None and (FOLDER / self.name).is_dir():
+            shutil.copytree(FOLDER / self.name, source, dirs_exist_ok=True)
+        elif self.base is not None:
             patch = patch_ng.fromfile(FOLDER / f"{self.name}.patch")
             fits = patch and patch.apply(strip=1, root=source)
             assert fits, f"{self.name}.patch does not fit"
