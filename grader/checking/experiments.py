@@ -5,6 +5,8 @@ values of what it sets in code, and with other calls, until each experiment has 
 is told by what it did. Nobody is failed for an experiment that was never seen.
 """
 
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -23,6 +25,8 @@ from grader.sandbox import CallError, Limits, WorkerLost
 
 PROBE = "behaviour_run"
 MOST_VARIATIONS = 24
+# Times the limit of a script: whoever hangs everywhere does not do so for ever.
+SEARCH_SHARE = 4
 THREADS = 2
 # Of the time of a call, after which a script is ended from inside, so that what it did until then is told.
 SHARE = 0.8
@@ -66,6 +70,7 @@ class Experiments:
     _slow: set[str] = field(default_factory=set)
     _searched: bool = False
     _limits: Limits = field(default_factory=Limits)
+    _ends: float = math.inf
     _could_run: Callable[[CallError], None] | None = None
 
     def search(self, student: Subject, rng: np.random.Generator) -> None:
@@ -74,15 +79,16 @@ class Experiments:
             return
         self._searched, self._limits = True, student.limits
         self._could_run = student.raise_unless_it_could_run
+        self._ends = time.monotonic() + SEARCH_SHARE * self._limits.script_seconds
         data, seed = pets(rng) | streets(rng), int(rng.integers(1 << 31))
         offers: dict[str, Observed] = {}
         for variation in self._as_they_stand():
-            if self._missing() and (observed := self._run(student, variation, data, seed)) is not None:
+            if self._goes_on() and (observed := self._run(student, variation, data, seed)) is not None:
                 offers.setdefault(variation.script, observed)
         self._run_again(student, data, seed)
         left, tried = MOST_VARIATIONS, {run.command for run in self.runs}
         for variation in self._variations(offers):
-            if not left or not self._missing():
+            if not left or not self._goes_on():
                 break
             if variation.line in tried or variation.script in self._lost or not self._serves(variation.script):
                 continue
@@ -215,6 +221,10 @@ class Experiments:
 
     def _missing(self) -> list[str]:
         return [goal for goals in GOALS.values() for goal in goals if not self._of(goal)]
+
+    def _goes_on(self) -> bool:
+        """Whether something is left to be seen, and time to look for it."""
+        return bool(self._missing()) and time.monotonic() < self._ends
 
     def _serves(self, script: str) -> bool:
         """Whether a script may have what is missing: it trains such a network, or nobody knows what it trains."""

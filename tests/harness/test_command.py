@@ -20,6 +20,7 @@ from grader.starter import handed_in
 from tests.harness.bench import runs_worker
 from tests.harness.command import ROOT, environment, grader, only_gradesheet, with_status
 from tests.harness.hosts import require
+from tests.submissions.original_hand_ins import hand_ins
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +165,35 @@ def slow_metric(folder: Path, condition: str) -> Path:
     assert marker in text
     metrics.write_text(text.replace(marker, sleep + marker))
     return copy
+
+
+def test_a_hand_in_of_the_published_handout_is_asked_what_that_one_asks(tmp_path: Path) -> None:
+    """It is recognised, and checks of the other edition are left out."""
+    (hand_in,) = (one for one in hand_ins() if one.name == "own_trainer_and_constants")
+    result = grader("check", hand_in.make(tmp_path), "--only", "metrics", "--output", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    sheet = only_gradesheet(tmp_path / "out")
+    assert sheet.submission.edition == "original"
+    assert "metrics.rejects_non_tensors" not in {item.check for item in sheet.items}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("runs = 3", "has no runs"),
+        ("[runs]\ncity = 'ls'", "city is no command line"),
+        ("[runs", "cannot be read as TOML"),
+        (None, "cannot be read as TOML"),
+    ],
+)
+def test_runs_that_cannot_be_used_are_told(text: str | None, says: str, tmp_path: Path) -> None:
+    """A file of named experiments is read before anything is graded."""
+    path = tmp_path / "runs.toml"
+    if text is not None:
+        path.write_text(text)
+    result = grader(ROOT / "student", "--runs", path, "--output", tmp_path / "out")
+    assert result.returncode == 4
+    assert says in " ".join(result.stderr.split())
 
 
 @pytest.mark.nightly

@@ -6,10 +6,10 @@ from textwrap import dedent
 import pytest
 
 from grader.errors import GraderFault
-from grader.records import Isolation, Outcome, Status, Submission
+from grader.records import Finding, Isolation, Outcome, Status, Submission
 from grader.rubric import Check, Part, Rubric
 from grader.sandbox import Limits, Worker
-from grader.suite.evidence import conclude
+from grader.suite.evidence import Evidence, conclude
 from grader.suite.plugin import GraderPlugin
 from grader.suite.pytest_run import run_checks
 
@@ -30,6 +30,7 @@ def run(
     *,
     requires: dict[str, tuple[str, ...]] | None = None,
     follows: dict[str, tuple[str, ...]] | None = None,
+    settled_by: dict[str, str] | None = None,
     names: str = "",
 ) -> dict[str, Outcome]:
     """Run a suite of one's own: what its tests, or `names`, which belong to the part `demo`, come to in the end."""
@@ -44,6 +45,7 @@ def run(
             hint="H",
             requires=(requires or {}).get(name, ()),
             follows=(follows or {}).get(name, ()),
+            settled_by=(settled_by or {}).get(name),
         )
         for name in found
     )
@@ -156,6 +158,68 @@ def test_a_failure_that_may_follow_from_another_is_left_open(tmp_path: Path) -> 
 def test_a_failure_that_follows_from_nothing_counts(body: str, tmp_path: Path) -> None:
     """A failure is only left open where another one can be its cause."""
     assert run(tmp_path, body, follows={"b": ("demo",)})["demo.b"].status is Status.FAILED
+
+
+def concluded(*checks: Check, **findings: Finding | None) -> dict[str, Outcome]:
+    """What follows from checks that failed with these findings, passed with None, or are left out."""
+    parts = {check.part: Part(id=check.part, title=check.part) for check in checks}
+    rubric = Rubric(parts=tuple(parts.values()), checks=checks, tutor_items=())
+    evidence = Evidence()
+    for check in checks:
+        found = findings[check.id.replace(".", "_")]
+        status = Status.PASSED if found is None else Status.FAILED
+        finding = found or Finding(message="fine")
+        evidence.outcomes[check.id] = Outcome(
+            check=check.id, status=status, score=float(found is None), finding=finding
+        )
+    return conclude(rubric, evidence)[0]
+
+
+def a_check(name: str, **more: object) -> Check:
+    """A check of a rubric."""
+    return Check.model_validate({"id": name, "title": f"T {name}", "points": 1, "hint": "h"} | more)
+
+
+def raised(place: str, kind: str = "TypeError") -> Finding:
+    """An exception at a place."""
+    return Finding(message=f"{kind} in {place}: oh no", where=place, traceback="...")
+
+
+def test_an_exception_follows_from_the_part_whose_file_raised_it() -> None:
+    """From a failure in that very line if there is one, whatever else failed before, and whatever the rubric names."""
+    checks = (
+        a_check("trainer.a"),
+        a_check("metrics.b"),
+        a_check("metrics.c"),
+        a_check("fcn.runs", follows=("trainer",)),
+    )
+    outcomes = concluded(
+        *checks,
+        trainer_a=raised("dlvc/trainer.py:5"),
+        metrics_b=raised("dlvc/metrics.py:7"),
+        metrics_c=raised("dlvc/metrics.py:9"),
+        fcn_runs=raised("dlvc/metrics.py:9"),
+    )
+    assert outcomes["fcn.runs"].status is Status.UNSCORED
+    assert "T metrics.c" in outcomes["fcn.runs"].finding.message
+
+
+def test_an_exception_of_the_script_itself_follows_from_its_like_alone() -> None:
+    """A call of what is not there is the script's fault; one that a trainer's own check fails with is the trainer's."""
+    checks = (a_check("trainer.a"), a_check("fcn.runs", follows=("trainer",)))
+    script = raised("train.py:9", "AttributeError")
+    other = concluded(*checks, trainer_a=Finding(message="Wrong loss."), fcn_runs=script)
+    assert other["fcn.runs"].status is Status.FAILED
+    alike = concluded(*checks, trainer_a=raised("train.py:3", "AttributeError"), fcn_runs=script)
+    assert alike["fcn.runs"].status is Status.UNSCORED
+
+
+def test_what_a_check_cannot_tell_another_may_show(tmp_path: Path) -> None:
+    """An open check passes where the one that settles it has passed; never against a failure."""
+    body = "def test_a(): raise NotScored('who knows')\ndef test_b(): pass"
+    assert run(tmp_path, body, settled_by={"a": "demo.b"})["demo.a"].status is Status.PASSED
+    body = "def test_a(): fail('wrong')\ndef test_b(): pass"
+    assert run(tmp_path, body, settled_by={"a": "demo.b"})["demo.a"].status is Status.FAILED
 
 
 def test_hypothesis_gives_the_smallest_failure(tmp_path: Path) -> None:
