@@ -1,5 +1,6 @@
 """Gradings from the terminal: progress, reports and summaries of one submission or several."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -8,12 +9,12 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from grader.commands.exit_codes import FAILURES, FAULT, INTERRUPTED, PASSED, REFUSED
+from grader.commands.exit_codes import FAILURES, FAULT, INTERRUPTED, PASSED, REFUSED, USAGE
 from grader.commands.output import check_writable, tell
-from grader.errors import UsageError
+from grader.errors import GraderFault, UsageError
 from grader.pipeline import Options, Watcher, grade_all
 from grader.records import Gradesheet, Outcome, Status
-from grader.reports import print_gradesheet, print_line, print_timings, write_reports
+from grader.reports import load_gradesheet, print_gradesheet, print_line, print_timings, write_reports
 from grader.rubric import Rubric, load_rubric
 
 Audience = Literal["student", "tutor"]
@@ -45,10 +46,15 @@ class ProgressWatcher(Watcher):
 
 def run(sources: Sequence[Path], options: Options, output: Path, *, audience: Audience, timings: bool = False) -> int:
     """Grade, write the reports, print summaries; the exit code that says how it went, the worst one of several."""
+    sources, missing = [each for each in sources if each.exists()], [each for each in sources if not each.exists()]
+    if not sources:
+        raise NoSuchSource(missing[0])
+    for source in missing:
+        tell(Console(stderr=True), "Left out", str(NoSuchSource(source)))
     folders = result_folders(sources, output)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    codes: list[int] = []
-    rubric, alone = load_rubric(), len(sources) == 1
+    codes: list[int] = [USAGE] * len(missing)
+    rubric, alone = load_rubric(), len(sources) + len(missing) == 1
     with ExitStack() as stack:
         stack.enter_context(suppress(KeyboardInterrupt))
         progress = stack.enter_context(Progress(*columns, console=Console(stderr=True), transient=True))
@@ -64,9 +70,12 @@ def run(sources: Sequence[Path], options: Options, output: Path, *, audience: Au
                 tell(Console(stderr=True), f"{source.name}: refused", f"{graded.problem} {graded.advice}")
                 codes.append(REFUSED)
             progress.start()
-    if len(codes) < len(sources):
+    graded_so_far = len(codes) - len(missing)
+    if graded_so_far < len(sources):
         told = (
-            f"{len(codes)} of {len(sources)} submissions have been graded." if codes else "Nothing had been graded yet."
+            f"{graded_so_far} of {len(sources)} submissions have been graded."
+            if graded_so_far
+            else "Nothing had been graded yet."
         )
         tell(Console(stderr=True), "Stopped", told)
         codes.append(INTERRUPTED)
@@ -76,14 +85,16 @@ def run(sources: Sequence[Path], options: Options, output: Path, *, audience: Au
 def result_folders(sources: Sequence[Path], output: Path) -> list[Path]:
     """Where the reports of each source go; what would make an hour of grading worth nothing is told before it.
 
+    Two sources of one name are told apart by the folders that they lie in.
+
     Raises:
-        UsageError: a source does not exist, two have the same name, or the results cannot be written.
+        UsageError: one is named twice, or the results cannot be written.
     """
+    names = Counter(_name(source) for source in sources)
     folders: dict[Path, Path] = {}
     for source in sources:
-        if not source.exists():
-            raise NoSuchSource(source)
-        folder = output / source.resolve().name.removesuffix(".zip")
+        name = _name(source)
+        folder = output / (name if names[name] == 1 else f"{source.resolve().parent.name}_{name}")
         if folder in folders:
             raise UsageError(f"{str(folders[folder])!r} and {str(source)!r} would both be reported in {str(folder)!r}.")
         check_writable(folder)
@@ -91,11 +102,26 @@ def result_folders(sources: Sequence[Path], output: Path) -> list[Path]:
     return list(folders)
 
 
+def _name(source: Path) -> str:
+    return source.resolve().name.removesuffix(".zip")
+
+
+def finished(folder: Path) -> bool:
+    """Whether a folder has the result of a grading that came to its end."""
+    try:
+        return load_gradesheet(folder / "gradesheet.json").complete
+    except GraderFault:
+        return False
+
+
 def tell_grading(
     sheet: Gradesheet, rubric: Rubric, folder: Path, audience: Audience, *, alone: bool, timings: bool
 ) -> None:
     """Write the reports of a grading and print what came out: all of it, or a line if it is one of several."""
     console, reports = Console(), dict[str, Path]()
+    if not sheet.complete and finished(folder):
+        tell(Console(stderr=True), "Kept", f"{folder} has the result of a grading that came to its end.")
+        return
     try:
         reports = write_reports(sheet, rubric, folder)
     finally:  # a full disk must not cost the verdicts: they are shown at least

@@ -1,6 +1,7 @@
 """Asks known mistakes what a submission was asked, and names the one that answers alike."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
@@ -16,7 +17,7 @@ from grader.files import MISTAKES
 from grader.naming.mistakes import Mistake, apply_patch, load_mistakes
 from grader.naming.signature import Fields, Likeness, TooMuch, fields
 from grader.records import Outcome, Status
-from grader.sandbox import Worker, WorkerLost
+from grader.sandbox import CallError, Worker, WorkerLost
 
 # Of the calls of a check, which may be hundreds where Hypothesis looked for the smallest example.
 FIRST_CALLS, LAST_CALLS = 10, 30
@@ -88,7 +89,7 @@ class Recogniser:
     def explaining(self, outcomes: Mapping[str, Outcome], calls: Mapping[str, Sequence[Call]]) -> list[Explanation]:
         """All mistakes that answer like the submission; arguments as of `names`."""
         failed = _failed(outcomes, calls)
-        tried = self._candidates(outcomes, failed)[:MOST_TRIED]
+        tried = _where_there_are_answers(self._candidates(outcomes, failed), calls)[:MOST_TRIED]
         wanted = failed & {check for mistake in tried for check in mistake.fails}
         said: dict[str, Sequence[Told]] = {}
         for check in wanted:
@@ -170,6 +171,22 @@ class Recogniser:
         finally:
             for file in changed:
                 shutil.copy2(self._reference.tree / file, self._tree / file)
+
+
+def _where_there_are_answers(candidates: Sequence[Mistake], calls: Mapping[str, Sequence[Call]]) -> list[Mistake]:
+    """The mistakes of checks that were answered first, of each part in turn; then those of checks that broke off."""
+
+    def answered(mistake: Mistake) -> bool:
+        told = [call.answer for check in mistake.fails for call in calls.get(check, ())]
+        return any(not isinstance(answer, CallError) for answer in told)
+
+    turns: Counter[tuple[bool, str]] = Counter()
+    places = []
+    for mistake in candidates:
+        turn = (answered(mistake), min(mistake.fails).partition(".")[0])
+        places.append((not turn[0], turns[turn]))
+        turns[turn] += 1
+    return [mistake for _, mistake in sorted(zip(places, candidates, strict=True), key=lambda pair: pair[0])]
 
 
 def _same(some: Sequence[Call], others: Sequence[Call]) -> bool:

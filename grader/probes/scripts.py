@@ -119,7 +119,7 @@ def _results(output: Path, *, keep: bool) -> dict[str, Any]:
     weights = [path for path in found if path.suffix in WEIGHTS]
     history = next((path for path in found if path.name == "history.csv"), None)
     last = max(weights, key=lambda path: (path.name.endswith("_model_last.pth"), "last" in path.name), default=None)
-    kept = last if keep else None
+    kept = last if keep and last is not None and _readable(last) else None
     return {
         "files": [path.relative_to(output).as_posix() for path in found],
         "history": _rows(history) if history is not None else None,
@@ -129,10 +129,22 @@ def _results(output: Path, *, keep: bool) -> dict[str, Any]:
     }
 
 
+def _readable(path: Path) -> bool:
+    """Whether a file can be read, whatever it is by its name."""
+    try:
+        with path.open("rb") as file:
+            return file.read(1) is not None
+    except OSError:
+        return False
+
+
 def _rows(history: Path) -> list[list[str]]:
-    """The cells of a CSV file."""
-    with history.open(newline="", encoding="utf-8", errors="replace") as file:
-        return list(csv.reader(file.read(TEXT_BYTES).splitlines()))
+    """The cells of a CSV file, none if it is a file of another kind, or cannot be read."""
+    try:
+        with history.open(newline="", encoding="utf-8", errors="replace") as file:
+            return list(csv.reader(file.read(TEXT_BYTES).splitlines()))
+    except (OSError, csv.Error):
+        return []
 
 
 def _checkpoint(path: Path, *, full: bool) -> dict[str, Any]:

@@ -40,9 +40,11 @@ class WorkerLost(BaseException):
     Args:
         kind: `time`, `memory`, `processes`, `disk`, `signal`, `exit`, `garbage`.
         message: what happened, naming the limit and its value.
+        hung: one call took all the time that a call may take.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, *, hung: bool = False) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
+        self.hung = hung

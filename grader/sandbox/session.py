@@ -75,7 +75,8 @@ class Session:
             of_check = deadline == self._ends
             allowed = limits.check_seconds if of_check else limits.call_seconds
             what = "this check" if of_check else "one call"
-            self._lost = WorkerLost("time", f"No answer within {allowed:g} s, the time limit of {what}.")
+            hung = not of_check or limits.check_seconds <= limits.call_seconds
+            self._lost = WorkerLost("time", f"No answer within {allowed:g} s, the time limit of {what}.", hung=hung)
         except ProtocolError as error:
             self._lost = WorkerLost("garbage", f"The answer was not readable: {error}.")
         except ChannelClosed:

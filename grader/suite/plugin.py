@@ -22,6 +22,9 @@ from grader.suite.evidence import Evidence
 from grader.suite.outcomes import Enough, fault, outcome_of
 
 SHRINK_SHARE = 0.5
+# Of the time of a call, where an earlier check of the part had no answer in all of it: a loop without end is waited for
+# once, and what needs less is judged all the same.
+HUNG_SHARE = 0.25
 # Of answers in failed checks, which may name their mistakes; as Python's objects they take up to 20 times as much.
 KEPT_IN_ALL = 64 << 20
 SETTINGS = hypothesis.settings(
@@ -75,6 +78,7 @@ class GraderPlugin:
         self.evidence = Evidence()
         self._kept_bytes = 0
         self._asking_more = False
+        self._hung: set[str] = set()
         self.suites = sorted({f"test_{check.part}.py" for check in rubric.checks})
         self._checks = {check.id: check for check in rubric.checks}
         self._not_asked = rubric.not_asked
@@ -103,6 +107,9 @@ class GraderPlugin:
         """The submission, in a fresh process."""
         any_device = self._submission.edition == "original"
         subject = Subject(self._student, self.seed_for(check_id(request.node), "torch"), any_device=any_device)
+        if self._part(request.node) in self._hung:
+            shorter = {"call_seconds": HUNG_SHARE * subject.limits.call_seconds}
+            subject.limits = subject.limits.model_copy(update=shorter)
         request.node.stash[STUDENT] = subject
         yield subject
         subject.close()
@@ -232,6 +239,15 @@ class GraderPlugin:
             if not failure.not_started:
                 self._ask_more(item)
             raise
+        except WorkerLost as lost:
+            if lost.hung and self._part(item) in self._hung:
+                lost.message += " It had less time, since an earlier check of this part got no answer in all of it."
+            self._hung |= {self._part(item)} if lost.hung else set()
+            raise
+
+    @staticmethod
+    def _part(item: pytest.Item) -> str:
+        return check_id(item).partition(".")[0]
 
     def _ask_more(self, item: pytest.Item) -> None:
         """Run a Hypothesis test again through all of its examples, whatever comes of it."""

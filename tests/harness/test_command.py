@@ -13,12 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from grader.commands.gradings import result_folders, tell_grading
+from grader.errors import UsageError
 from grader.naming import load_mistakes
 from grader.records import Gradesheet, Isolation, Status
-from grader.reports import load_gradesheet
+from grader.reports import load_gradesheet, write_reports
 from grader.starter import handed_in
 from tests.harness.bench import runs_worker
 from tests.harness.command import ROOT, environment, grader, only_gradesheet, with_status
+from tests.harness.gradesheets import RUBRIC, interrupted, mixed
 from tests.harness.hosts import require
 from tests.submissions.original_hand_ins import hand_ins
 
@@ -135,12 +138,36 @@ def test_several_submissions_are_graded_in_one_run(together: Ran) -> None:
     assert max(map(len, graded.splitlines())) <= 80
 
 
-def test_two_submissions_of_one_name_are_told_before_grading(packed_reference: Path, tmp_path: Path) -> None:
-    """The second one's reports would replace the first one's."""
-    twin = copy_of_reference(tmp_path / "group_0")
-    result = grader(packed_reference, twin, "--output", tmp_path / "out")
+def test_two_submissions_of_one_name_are_kept_apart(tmp_path: Path) -> None:
+    """By the folders that they lie in; the same one twice is told before anything is graded."""
+    first, second = tmp_path / "a" / "submission.zip", tmp_path / "b" / "submission.zip"
+    assert [folder.name for folder in result_folders([first, second], tmp_path / "out")] == [
+        "a_submission",
+        "b_submission",
+    ]
+    with pytest.raises(UsageError, match="would both be reported"):
+        result_folders([first, first], tmp_path / "out")
+
+
+def test_what_does_not_exist_keeps_back_none_of_the_others(tmp_path: Path) -> None:
+    """It is told, by the exit code, too; the others go on."""
+    torn = tmp_path / "torn.zip"
+    torn.write_bytes(b"no zip")
+    result = grader(tmp_path / "nowhere.zip", torn, "--output", tmp_path / "out")
     assert result.returncode == 4
-    assert "would both be reported" in " ".join(result.stderr.split())
+    told = "".join(result.stderr.split())
+    assert "Leftout" in told
+    assert "nowhere.zip" in told
+    assert "torn.zip:refused" in told
+
+
+def test_an_interrupted_grading_replaces_no_finished_one(tmp_path: Path) -> None:
+    """What a whole grading has come to stays; an unfinished one may be replaced by anything."""
+    whole, half = mixed(), interrupted()
+    for before, after, kept in ((whole, half, whole), (half, whole, whole), (half, half, half)):
+        write_reports(before, RUBRIC, tmp_path)
+        tell_grading(after, RUBRIC, tmp_path, "tutor", alone=True, timings=False)
+        assert load_gradesheet(tmp_path / "gradesheet.json").complete is kept.complete
 
 
 def test_no_submission_is_a_usage_error() -> None:

@@ -260,6 +260,18 @@ def mistake(name: str, *fails: str, what: str | None = None) -> Mistake:
     return Mistake(name=name, what=what or f"it is {name}", fails=fails)
 
 
+def test_mistakes_are_tried_where_there_are_answers(bench, write, monkeypatch):
+    """Few may be tried: none are spent on checks that broke off, however many come first in the rubric."""
+    monkeypatch.setattr("grader.naming.recognising.MOST_TRIED", 24)
+    source = write(
+        None,
+        (METRICS, "return (true_positives /", "return 0.9 * (true_positives /"),
+        (BLOCK, "self.mlp(self.norm2(x)", "self.mlp(self.norm1(x)"),
+        ("dlvc/trainer.py", "import torch", "import nowhere\nimport torch"),
+    )
+    assert named(bench, source, "metrics", "trainer", "segformer")["segformer.block_output"] == "norm1_used_twice"
+
+
 def test_mistake_that_explains_most_is_chosen():
     """Of two that answer alike, the one that explains more of the failures is told for each of them."""
     one, both = mistake("one", "m.a"), mistake("both", "m.a", "m.b")

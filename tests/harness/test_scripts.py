@@ -242,6 +242,27 @@ def test_script_without_arguments_is_of_an_older_handout(execute, end):
         execute(f"    {end}\n    pass\n".replace("\n    \n", "\n"), "--data-root", "x")
 
 
+@pytest.mark.parametrize(
+    "made", ["os.symlink('/etc/shadow', path)", "path.write_text('x'); path.chmod(0)", "path.mkdir()"]
+)
+def test_a_history_that_cannot_be_read_costs_nothing_else(execute, made):
+    """A link to a file of the system, no permissions, or no file at all: the rest of the run is told as it was."""
+    made = execute(
+        WITH_PARSER
+        + f"""
+    import os
+    from pathlib import Path
+    Path(args.output).mkdir()
+    Path(args.output, "a.txt").write_text("x")
+    path = Path(args.output, "history.csv")
+    {made}
+    """
+    )
+    made.expect_end()
+    assert "a.txt" in made.run.files
+    assert made.run.history in (None, [])
+
+
 def test_run_is_made_once():
     """A run that ended without a record fails the check that made it, leaves others open, and is not tried again."""
     tried = []
