@@ -24,6 +24,7 @@ from grader.records import ScriptRun
 from grader.sandbox import CallError, Limits, WorkerLost
 
 PROBE = "behaviour_run"
+GUESSED = "a file of the grader's"
 MOST_VARIATIONS = 24
 # Times the limit of a script: whoever hangs everywhere does not do so for ever.
 SEARCH_SHARE = 4
@@ -145,14 +146,14 @@ class Experiments:
         }
 
     def _run_again(self, student: Subject, data: dict[str, Any], seed: int) -> None:
-        """Run once more what broke off on a file of another form than the hand-in's own, now that one is known."""
+        """Run once more what started from a file that was guessed, now that the hand-in's own is known."""
         if not self._left:
             return
-        for variation in self._guessed:
+        guessed, self._guessed = self._guessed, []
+        for variation in guessed:
             self._seen = [seen for seen in self._seen if seen.variation != variation]
             self._broken = [(broken, error) for broken, error in self._broken if broken != variation]
             self._run(student, variation, data, seed)
-        self._guessed.clear()
 
     def _as_they_stand(self) -> Iterator[Variation]:
         yield from (Variation.of_line(line) for line in self.named)
@@ -206,8 +207,8 @@ class Experiments:
         self._seen += [each for each in found if not (run.stopped and each.training.kind in known)]
         if run.error is not None:
             self._broken.append((variation, run.error))
-            if not self._left and any(not each.training.begun and each.training.loaded for each in found):
-                self._guessed.append(variation)
+        if any(GUESSED in name for each in found for name in each.training.loaded):
+            self._guessed.append(variation)
         self._left = self._left or answer.left
         repeats = run.stopped and bool(found) and found[-1].training.kind in known
         if run.stopped and not repeats:
@@ -227,9 +228,13 @@ class Experiments:
         return bool(self._missing()) and time.monotonic() < self._ends
 
     def _serves(self, script: str) -> bool:
-        """Whether a script may have what is missing: it trains such a network, or nobody knows what it trains."""
-        trained = {seen.training.network for seen in self._seen if seen.variation.script == script}
-        return not trained or any(goal in self._missing() for each in trained for goal in GOALS.get(each, ()))
+        """Whether a script may have what is missing: it trains such a network, or nobody knows which script does."""
+        begun = [seen for seen in self._seen if seen.training.begun]
+        networks = {seen.training.network for seen in begun}
+        missing = set(self._missing())
+        wanted = {network for network, goals in GOALS.items() if not missing.isdisjoint(goals)}
+        trained = {seen.training.network for seen in begun if seen.variation.script == script}
+        return not trained or not trained.isdisjoint(wanted) or not wanted <= networks
 
     def _of(self, kind: str) -> list[Seen]:
         """The trainings of a kind, those first that came to their end."""
@@ -293,7 +298,8 @@ class Experiments:
             CheckFailed: so it was.
         """
         for seen in self._seen:
-            if not seen.training.begun and seen.training.loaded and seen.run.error is not None:
+            loaded = [name for name in seen.training.loaded if GUESSED not in name]
+            if not seen.training.begun and loaded and seen.run.error is not None:
                 raise self._broke_off(seen.variation, seen.run.error)
 
     def _broke_off(self, variation: Variation, error: CallError) -> CheckFailed:

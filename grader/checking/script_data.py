@@ -19,6 +19,9 @@ IGNORED = 255
 # Of 64 blocks: the 19 classes once or twice, the rest is ignored.
 LABELLED_BLOCKS = 2 * CLASSES
 LABELLED_SHARE = LABELLED_BLOCKS / 64
+# The label ids that the train ids 0 to 18 stand for; all others are ignored.
+IDS = np.zeros(256, np.uint8)
+IDS[:CLASSES] = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 RED, BLUE = (205, 60, 50), (45, 80, 190)
 
 Files = dict[str, Any]
@@ -69,4 +72,9 @@ def streets(rng: np.random.Generator, train: int = 4, val: int = 2) -> Files:
             files[f"{STREET_ROOT}/leftImg8bit/{split}/{city}/{name}_leftImg8bit.png"] = _encoded(image, "png")
             target = f"{STREET_ROOT}/gtFine/{split}/{city}/{name}_gtFine_labelTrainIds.png"
             files[target] = _encoded(mask, "png")
+            # The real data set has these beside it, for who asks for them.
+            identity = IDS[mask]
+            colour = np.stack([identity, identity, identity, np.full_like(identity, 255)], axis=-1)
+            for kind, pixels in (("labelIds", identity), ("color", colour)):
+                files[target.replace("labelTrainIds", kind)] = _encoded(pixels, "png")
     return files

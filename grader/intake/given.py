@@ -32,13 +32,21 @@ def supply(tree: Path) -> list[str]:
     """
     supplied = []
     for name, source in GIVEN.items():
-        target = tree / PACKAGE / name
+        target = tree / PACKAGE / _where_imported(name, tree)
         if not _there(target, tree) and not _in_the_way(target, tree) and _imported(Path(name).stem, tree):
             make_folders(target.parent, tree)
             shutil.copyfile(source, target)
             target.chmod(FILE_MODE)
-            supplied.append(name)
+            supplied.append(target.relative_to(tree / PACKAGE).as_posix())
     return supplied
+
+
+def _where_imported(name: str, tree: Path) -> str:
+    """The path in the package by which a module is imported: its folder may have another name than the starter's."""
+    folder, _, module = name.rpartition("/")
+    found = re.compile(rf"^[ \t]*(?:from|import)[ \t]+[\w.]*\.(\w+)\.{Path(module).stem}\b", re.MULTILINE)
+    names = [match[1] for text in sources(tree) for match in found.finditer(text)]
+    return f"{names[0]}/{module}" if folder and names and folder not in names else name
 
 
 def _there(target: Path, tree: Path) -> bool:

@@ -68,13 +68,13 @@ def run(
     write(files)
     torch.set_num_threads(settings["threads"])
     load_in_one_process(keep_last=True, batch_size=settings.get("batch_size"))
-    trainings = Trainings(settings.get("keep"))
+    shortening = Shortening(settings.get("epochs"))
+    trainings = Trainings(settings.get("keep"), shortening.asked)
     offered: dict[str, Any] = {"values": {}, "words": {}, "calls": [], "lines": []}
     recorder, supplier = Recorder(None, trainings, known), Supplier(seed, trainings)
     work = Path.cwd()
     elsewhere = Elsewhere(work, {folder: work / data[name] for folder, name in FOLDERS.items()})
     given = [work / name for name in files if name.endswith((".pth", ".pt", ".ckpt", ".bin", ".tar"))]
-    shortening = Shortening(trainings.asked_for, settings.get("epochs"))
 
     def changed(source: bytes, path: str) -> Any:
         tree = choices.parsed(source, path)

@@ -7,7 +7,7 @@ import importlib.machinery
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -23,13 +23,18 @@ class Shortening:
     """What is called epochs, and is a number, becomes a few.
 
     Args:
-        told: gets the numbers that were asked for.
         epochs: so many, three or four if it is None.
     """
 
-    def __init__(self, told: Callable[[int], None], epochs: int | None) -> None:
-        self._told = told
+    def __init__(self, epochs: int | None) -> None:
         self._epochs = epochs
+        self._given: int | None = None
+        self._set: set[int] = set()
+
+    def asked(self) -> int | None:
+        """How many epochs the training that begins was to have: what its trainer was given, or the only number set."""
+        given, self._given = self._given, None
+        return given or (next(iter(self._set)) if len(self._set) == 1 else None)
 
     def install(self, root: str) -> None:
         """Change modules below a folder that are imported from now on."""
@@ -55,13 +60,13 @@ class Shortening:
             for site in _numbers(node):
                 asked: Any = site.node.value if isinstance(site.node, ast.Constant) else None
                 if self._is_many(asked):
+                    self._set.add(asked)
                     site.put(str(self._few(asked)))
 
     def _is_many(self, value: Any) -> bool:
         return type(value) is int and value > (self._epochs or FEW + 1)
 
     def _few(self, value: int) -> int:
-        self._told(value)
         return self._epochs or FEW + (value + 1) % 2
 
     def _shortened(self, made: Any) -> Any:
@@ -79,6 +84,7 @@ class Shortening:
                 call.apply_defaults()
                 for name, value in call.arguments.items():
                     if EPOCHS.fullmatch(name) and self._is_many(value):
+                        self._given = value
                         call.arguments[name] = self._few(value)
                 positional, named = call.args, call.kwargs
             return plain(*positional, **named)

@@ -3,6 +3,7 @@
 import re
 import weakref
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,16 +26,17 @@ class Trainings:
 
     Args:
         keep: the kind of a training whose last weights are kept.
+        epochs: tells how many epochs the training that begins was to have.
     """
 
-    def __init__(self, keep: str | None = None) -> None:
+    def __init__(self, keep: str | None = None, epochs: Callable[[], int | None] = lambda: None) -> None:
         self._keep = keep
+        self._epochs = epochs
         self.kept: dict[str, torch.Tensor] | None = None
         self.told: list[dict[str, Any]] = []
         self.freezes_by_attribute = False
         self.data: str | None = None
         self.opened: set[str] = set()
-        self._epochs: int | None = None
         self._files: dict[str, dict[str, str]] = {}
         self._all_files: dict[str, dict[str, str]] = {}
         self._served: list[dict[str, Any]] = []
@@ -62,10 +64,6 @@ class Trainings:
         if self._counts[counted] <= MOST:
             self.mark(entry, early=early)
             entries.append(entry)
-
-    def asked_for(self, epochs: int) -> None:
-        """A trainer was made for so many epochs."""
-        self._epochs = epochs
 
     def loaded(self, path: str, found: dict[str, str]) -> None:
         """A weights file was loaded, with these digests."""
@@ -124,7 +122,7 @@ class Trainings:
             {
                 "network": kind,
                 "data": data,
-                "epochs": self._epochs,
+                "epochs": self._epochs(),
                 "trained": trained,
                 "start": start,
                 "final": {},
@@ -147,7 +145,7 @@ class Trainings:
         self.told[-1]["kind"] = " ".join([*words, *["frozen"] * self.told[-1]["freezing"]])
         for entry in self._pending:
             entry["of"] = self.number
-        self._files, self._epochs, self.freezes_by_attribute = {}, None, False
+        self._files, self.freezes_by_attribute = {}, False
 
     def _data_of_pictures(self) -> str | None:
         plain = [entry["plain"] for entry in self._pending if "plain" in entry]

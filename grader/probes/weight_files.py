@@ -28,8 +28,23 @@ MOST_BYTES = 24 << 20
 # Deeper than `{"epoch": ..., "state": {"model": ...}}` nobody nests.
 DEPTH = 3
 STREET_CLASSES = 19
+# How the record of a load says that its file was not the hand-in's own.
+GUESSED = " (in its place, a file of the grader's)"
+NESTING = re.compile(r"model|state|net|weight|encoder", re.IGNORECASE)
+NOTED = re.compile(r"epoch|loss|iou|step|best", re.IGNORECASE)
 BACKBONE = re.compile(r"resnet[_-]?50", re.IGNORECASE)
 WHOLE_FCN = re.compile(r"fcn[_-]?resnet", re.IGNORECASE)
+
+
+class Guess(dict[str, Any]):
+    """A state dict in place of a file that nobody knows: whatever it is nested in, and noted beside it, is there."""
+
+    def __missing__(self, key: str) -> Any:
+        if NESTING.search(str(key)):
+            return dict(self)
+        if NOTED.search(str(key)):
+            return 0
+        raise KeyError(key)
 
 
 class WeightFiles:
@@ -75,16 +90,18 @@ class WeightFiles:
         def load(f: Any, _map_location: Any = None, *positional: Any, **named: Any) -> Any:
             named.pop("map_location", None)
             self._recorder.loads()
-            place = self._elsewhere.here(f)
+            place, guessed = self._elsewhere.here(f), False
             if isinstance(place, (str, os.PathLike)) and not Path(place).is_file():
                 if (served := self._served(os.fspath(f))) is not None:
                     return served
-                place = self._alike(os.fspath(f)) or place
+                alike = self._alike(os.fspath(f))
+                place, guessed = (alike, False) if alike else (self._own(os.fspath(f)) or place, True)
             # As it was when the handout was published, so that a whole network can be loaded.
             named.setdefault("weights_only", False)
             loaded = plain(place, "cpu", *positional, **named)
-            self._renew(loaded, os.fspath(f) if isinstance(f, (str, os.PathLike)) else "(an open file)")
-            return loaded
+            name = os.fspath(f) if isinstance(f, (str, os.PathLike)) else "(an open file)"
+            self._renew(loaded, name + GUESSED * guessed)
+            return Guess(loaded) if guessed else loaded
 
         return load
 
@@ -96,24 +113,25 @@ class WeightFiles:
         return self._supplier.serve("ResNet50_Weights") if BACKBONE.search(name) else None
 
     def _alike(self, path: str) -> Path | None:
-        """A file for who loads one that is not here: of an earlier run, or of the hand-in's own network."""
+        """A file of an earlier run for who loads one that is not here, the most like one."""
         name = re.split(r"[/\\]", path)[-1]
         halves = "encoder" in name.lower()
         files = sorted(
             (file for file in self._known if file.is_file()),
             key=lambda file: (file.name == name, ("encoder" in file.name.lower()) == halves, "last" in file.name),
         )
-        return files[-1] if files else self._own(halves=halves)
+        return files[-1] if files else None
 
-    def _own(self, *, halves: bool) -> Path | None:
-        """A file as the handout's own network is saved, or its encoder alone."""
+    def _own(self, path: str) -> Path | None:
+        """A file as the handout's own network is saved, or its encoder alone, where no run has written one yet."""
+        halves = "encoder" in re.split(r"[/\\]", path)[-1].lower()
         try:
             network = importlib.import_module("dlvc.models.segformer").SegFormer(STREET_CLASSES)
         except Exception:  # noqa: BLE001 - then there is nothing to be loaded, as on a fresh machine
             return None
-        path = Path("SegFormer_model_last.pth")
-        torch.save((network.encoder if halves else network).state_dict(), path)
-        return path
+        place = Path("SegFormer_model_last.pth")
+        torch.save((network.encoder if halves else network).state_dict(), place)
+        return place
 
     def _renew(self, loaded: Any, path: str) -> None:
         """Give every tensor that was loaded a value of its own, and write down which."""
