@@ -29,10 +29,18 @@ class Part(Record):
     runs: Literal["in turn", "beside", "alone"] = "in turn"
 
 
+class Wording(Record):
+    """What a check is called and hints at in an edition that has other words for it."""
+
+    title: str | None = None
+    hint: str | None = None
+
+
 class Check(Record):
     """One automatic check.
 
-    `editions` are those that ask for it: what a handout does not ask, nobody can fail.
+    `editions` are those that ask for it: what a handout does not ask, nobody can fail. `worded` has its words in an
+    edition whose handout has others than this repository's.
 
     `requires` names checks that have to pass first: without them this one could only repeat their failure, so it is
     left unscored and costs nothing by itself. `follows` names parts whose mistakes can make this one fail: where one of
@@ -45,6 +53,7 @@ class Check(Record):
     points: float = Field(ge=0)
     hint: str
     editions: tuple[Edition, ...] = ("current", "original")
+    worded: dict[Edition, Wording] = Field(default_factory=dict)
     requires: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
     settled_by: str | None = None
@@ -54,6 +63,11 @@ class Check(Record):
     def part(self) -> str:
         """The id of the part that the check belongs to."""
         return self.id.partition(".")[0]
+
+    def said_by(self, edition: Edition) -> "Check":
+        """The same in the words of an edition."""
+        wording = self.worded.get(edition, Wording())
+        return self.model_copy(update=wording.model_dump(exclude_none=True))
 
 
 class Rubric(Record):
@@ -108,8 +122,8 @@ class Rubric(Record):
         )
 
     def asked_by(self, edition: Edition) -> "Rubric":
-        """The same rubric with nothing but the checks that an edition asks for."""
-        left = tuple(check for check in self.checks if edition in check.editions)
+        """The same rubric with nothing but the checks that an edition asks for, in its words."""
+        left = tuple(check.said_by(edition) for check in self.checks if edition in check.editions)
         known = {check.id for check in left}
         return self.model_copy(
             update={

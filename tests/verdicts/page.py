@@ -30,6 +30,7 @@ def text() -> str:
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         mistakes=kept("mistakes"),
         mutants=kept("mutants"),
+        originals=kept("originals"),
         flakes=kept("flakes"),
         titles=titles,
         stale=[part for part, measured in flaky.items() if measured["sources"] != digest(part)],
