@@ -104,6 +104,14 @@ class Report(TypedDict):
     drawn: int | None
 
 
+@with_config(EXACT)
+class Renewed(TypedDict):
+    """A weights file with other values, and the digest of each tensor."""
+
+    weights: Array
+    digests: dict[str, str]
+
+
 class Form(NamedTuple):
     """The form of a probe's answer.
 
@@ -180,5 +188,6 @@ FORMS = {
     "throughput_metric": Form(list[float], _steps),
     "throughput_forward": Form(list[Array], lambda arguments: arguments["times"]),
     "throughput_training_step": Form(list[float], _steps),
+    "weights_renewed": Form(Renewed),
     "smoke_predict": Form(Array, problem=_no_classes),
 }

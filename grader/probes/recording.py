@@ -9,7 +9,7 @@ import functools
 import math
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -282,9 +282,3 @@ def after(owner: Any, name: str, look: Callable[..., Any]) -> None:
         return result
 
     setattr(owner, name, wrapped)
-
-
-def state_of(loaded: Any) -> Mapping[str, torch.Tensor] | None:
-    """A loaded file as a state dict, None if it is none."""
-    whole = isinstance(loaded, Mapping) and loaded and all(isinstance(value, torch.Tensor) for value in loaded.values())
-    return loaded if whole else None

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 
 from grader.probes.digests import digest
-from grader.probes.recording import Recorder, Stop, state_of
+from grader.probes.recording import Recorder, Stop
 from grader.probes.supplies import Supplier
 from grader.probes.trainings import Trainings
+from grader.probes.weights import state_of
 from grader.worker.serve import describe
 
 WEIGHTS = (".pth", ".pt")

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from grader.probes.recording import state_of
 from grader.probes.segformer import reorder
+from grader.probes.weights import state_of
 from grader.worker.answers import WrongAnswer
 from grader.worker.names import bare
 

@@ -1,11 +1,15 @@
 """Strong, repeatable weights and gradients: the same seed gives the same in every worker."""
 
+import io
 import math
 import zlib
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
+from grader.probes.digests import digests
 from grader.worker.answers import WrongAnswer
 
 
@@ -30,6 +34,41 @@ def draw(name: str, shape: torch.Size, seed: int) -> torch.Tensor:
     if len(shape) > 1:
         return noise * 1.5 / math.sqrt(math.prod(shape[1:]))
     return 1 + 0.5 * noise if name.endswith("weight") else 0.5 * noise
+
+
+def renewed(weights: torch.Tensor, seed: int) -> dict[str, Any]:
+    """A weights file of the same form with other values, drawn from a seed; asked of the solution's worker.
+
+    Args:
+        weights: the bytes (k,) of a file that a submission's pre-training has written.
+        seed: of the new values.
+
+    Returns:
+        `weights`: the bytes of the new file, `digests`: of each tensor in it.
+
+    Raises:
+        WrongAnswer: it cannot be read without running code that is in it, or holds no state dict.
+    """
+    try:
+        state = state_of(torch.load(io.BytesIO(weights.numpy().tobytes()), map_location="cpu", weights_only=True))
+    except Exception as error:  # noqa: BLE001 - whatever a strange file leads to
+        raise WrongAnswer(f"The saved weights cannot be read: {type(error).__name__}: {error}"[:300]) from None
+    if state is None:
+        raise WrongAnswer("The saved file holds no state dict.")
+    drawn = {
+        name: draw(name, value.shape, seed).to(value.dtype) if value.is_floating_point() else value
+        for name, value in state.items()
+    }
+    buffer = io.BytesIO()
+    torch.save(drawn, buffer)
+    content = torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)
+    return {"weights": content, "digests": digests(drawn.items())}
+
+
+def state_of(loaded: Any) -> Mapping[str, torch.Tensor] | None:
+    """A loaded file as a state dict, None if it is none."""
+    whole = isinstance(loaded, Mapping) and loaded and all(isinstance(value, torch.Tensor) for value in loaded.values())
+    return loaded if whole else None
 
 
 def without_dropout(module: nn.Module) -> None:

@@ -4,11 +4,13 @@ Tensors are compared by digest, so that "unchanged" means every bit. A run is ma
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from grader.checking import NotScored, Subject, fail, fail_by_itself
+from grader.checking import CheckFailed, NotScored, Subject, fail, fail_by_itself
 from grader.checking.experiments import Experiments
 from grader.checking.script_data import CLASSES, IGNORED, LABELLED_SHARE, PET_ROOT, STREET_ROOT, pets, streets
 from grader.checking.script_runs import (
@@ -49,6 +51,17 @@ Find = Callable[[], Experiments]
 SAME = {"city": ("city",), "tuned": ("fine-tuned",), "whole": ("tuned",), "frozen": ("frozen",)}
 
 
+class Pretrained(NamedTuple):
+    """A weights file to start from: its bytes, and the digest of each tensor."""
+
+    content: np.ndarray
+    digests: Mapping[str, str]
+
+    def half(self, name: str) -> dict[str, str]:
+        """The digests of the encoder or the decoder."""
+        return half(dict(self.digests), name)
+
+
 @pytest.fixture(scope="module")
 def made() -> Runs:
     """The runs of this grading."""
@@ -59,7 +72,7 @@ def made() -> Runs:
 def run(
     student: Subject,
     made: Runs,
-    file: Callable[[], Made],
+    file: Callable[[], Pretrained],
     rng: np.random.Generator,
     edition: Edition,
     experiments: Find,
@@ -72,7 +85,7 @@ def run(
         options = COMMANDS[name]
         files = streets(rng) if STREET_ROOT in options else pets(rng)
         if FILE in options:
-            files[FILE] = file().run.kept
+            files[FILE] = file().content
         if FOREIGN in options:
             files[FOREIGN] = {"stem.weight": rng.normal(size=(8, 3, 3, 3)).astype(np.float32)}
         return Command(SCRIPT, options, files, keep=name == "city", stop=name == "defaults")
@@ -91,23 +104,38 @@ def training(run: Ask, experiments: Find) -> Made:
     return experiments().get("city", "segformer")
 
 
-@pytest.fixture
-def file(made: Runs, reference: Subject, rng: np.random.Generator) -> Callable[[], Made]:
-    """The run that wrote the file to start from: the submission's own, or the reference's where that one failed."""
+@pytest.fixture(scope="module")
+def files() -> dict[str, Pretrained]:
+    """The file of this grading, once it is made."""
+    return {}
 
-    def pretrain() -> Made:
-        own = made.known("city")
-        if own is not None and own.run.kept_name is not None:
-            return own
-        command = Command(SCRIPT, COMMANDS["city"], streets(rng), keep=True)
-        return made.get("city of the reference", reference, lambda: command)
+
+@pytest.fixture
+def file(
+    made: Runs, files: dict[str, Pretrained], reference: Subject, evaluator: Subject, rng: np.random.Generator
+) -> Callable[[], Pretrained]:
+    """A file of the form that the submission's pre-training has written, or the reference's where that failed.
+
+    Its values are drawn by the solution's worker, from the secret seed: a script that makes the same encoder again
+    instead of loading the file does not have them.
+    """
+
+    def renewed(weights: np.ndarray | None) -> Pretrained:
+        answer = evaluator.weights_renewed(weights=np.asarray(weights), seed=int(rng.integers(1 << 31)))
+        return Pretrained(answer["weights"], answer["digests"])
+
+    def pretrain() -> Pretrained:
+        if FILE not in files:
+            own = made.known("city")
+            if own is not None and own.run.kept is not None:
+                with suppress(CheckFailed):
+                    files[FILE] = renewed(own.run.kept)
+        if FILE not in files:
+            command = Command(SCRIPT, COMMANDS["city"], streets(rng), keep=True)
+            files[FILE] = renewed(made.get("city of the reference", reference, lambda: command).run.kept)
+        return files[FILE]
 
     return pretrain
-
-
-def written(city: Made, name: str) -> dict[str, str]:
-    """The digests of the encoder or the decoder in the file that a run wrote."""
-    return half(dict(city.run.checkpoints[city.run.kept_name or ""].digests), name)
 
 
 def test_city_runs(run: Ask, edition: Edition, experiments: Find) -> None:
@@ -206,12 +234,12 @@ def expect_arrived(experiments: Experiments) -> None:
             )
 
 
-def test_encoder_loaded(run: Ask, file: Callable[[], Made], edition: Edition, experiments: Find) -> None:
+def test_encoder_loaded(run: Ask, file: Callable[[], Pretrained], edition: Edition, experiments: Find) -> None:
     """When fine-tuning starts, every tensor of the encoder equals the file's, bit for bit."""
     if edition == "original":
         expect_arrived(experiments())
         return
-    expected, found = written(file(), "encoder"), halves(run("tuned"), "encoder")
+    expected, found = file().half("encoder"), halves(run("tuned"), "encoder")
     other = [name for name, value in found.items() if expected.get(name) != value]
     if other:
         fail(
@@ -234,7 +262,7 @@ def drawn(decoder: Mapping[str, str], shapes: Mapping[str, list[int]]) -> dict[s
     return {name: value for name, value in decoder.items() if len(shapes.get(name, ())) > 1}
 
 
-def test_decoder_fresh(run: Ask, file: Callable[[], Made], edition: Edition, experiments: Find) -> None:
+def test_decoder_fresh(run: Ask, file: Callable[[], Pretrained], edition: Edition, experiments: Find) -> None:
     """The decoder starts at random: it is neither the file's nor the same for two seeds."""
     if edition == "original":
         for made in fine_tuned(experiments()):
@@ -247,7 +275,7 @@ def test_decoder_fresh(run: Ask, file: Callable[[], Made], edition: Edition, exp
     tuned.expect_seen(tuned.run.checkpoints, "a saved model")
     shapes = half(dict(tuned.checkpoint("last")[1].shapes), "decoder")
     fresh = drawn(halves(tuned, "decoder"), shapes)
-    others = {"the file's": written(file(), "decoder"), "that of another seed": None}
+    others = {"the file's": file().half("decoder"), "that of another seed": None}
     for whose, other in others.items():
         decoder = halves(run("again"), "decoder") if other is None else other
         same = [name for name, value in fresh.items() if decoder.get(name) == value]
@@ -268,7 +296,7 @@ def test_foreign_file(run: Ask) -> None:
         fail(message, expected="an error and another exit code than 0", **foreign.end())
 
 
-def test_frozen_encoder(run: Ask, file: Callable[[], Made], made: Runs, edition: Edition) -> None:
+def test_frozen_encoder(run: Ask, file: Callable[[], Pretrained], made: Runs, edition: Edition) -> None:
     """With a frozen encoder, training leaves every tensor of it as it is in the file, bit for bit."""
     if edition == "original":
         frozen = run("frozen")
@@ -278,7 +306,7 @@ def test_frozen_encoder(run: Ask, file: Callable[[], Made], made: Runs, edition:
     whole = made.known("whole")
     if run("frozen").run.error is not None and whole is not None and whole.run.error is not None:
         raise NotScored("Fine-tuning breaks off without freezing, too, so nobody can tell what freezing does.")
-    expect_unmoved(written(file(), "encoder"), halves(run("frozen"), "encoder"), run("frozen"))
+    expect_unmoved(file().half("encoder"), halves(run("frozen"), "encoder"), run("frozen"))
 
 
 def expect_unmoved(before: Mapping[str, str], after: Mapping[str, str], frozen: Made) -> None:
