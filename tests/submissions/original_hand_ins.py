@@ -26,8 +26,6 @@ BY_READING = {
         "pretraining.city_classes",
         "pretraining.ignored_label",
         "pretraining.encoder_loaded",
-        "pretraining.frozen_encoder",
-        "pretraining.frozen_optimizer",
     },
 }
 
