@@ -35,8 +35,6 @@ SHARE = 0.8
 VARIATION_SHARE = 0.4
 LISTED = 6
 DATA = {"pets": PET_ROOT, "streets": STREET_ROOT}
-
-
 # What a smoke training of each network repeats: from scratch, on the pets.
 FROM_SCRATCH = {"fcn": "scratch", "segformer": "pets"}
 GOALS = {"fcn": ("scratch", "backbone"), "segformer": ("city", "tuned", "frozen")}
@@ -99,7 +97,6 @@ class Experiments:
             known = () if variation.speaks_of(FREEZING) else tuple(sorted(self._known()))
             self._run(student, variation, data, seed, known)
             self._run_again(student, data, seed)
-
         for network, kind in FROM_SCRATCH.items():
             for seen in self._of(kind)[:1]:
                 self.ways[network] = Way(seen.variation, seen.training.kind)
@@ -265,7 +262,7 @@ class Experiments:
         return f"Not seen in any run of the scripts, so nobody can tell. Tried: {listed}{more}."
 
     def expect_runs(self, kind: str, script: str, *words: str) -> Made:
-        """The first training of a kind, which has to have come to its end.
+        """A training of a kind, which has to have come to its end: that of a script as it stands, if there is one.
 
         Args:
             kind: as in `KINDS`.
@@ -276,11 +273,12 @@ class Experiments:
             CheckFailed: it broke off, or the script did before there was one.
             NotScored: none was seen.
         """
-        first = next((seen for seen in self._seen if KINDS[kind](seen)), None)
-        if first is not None:
-            made = first.made()
+        found = self._of(kind)
+        unchanged = [seen for seen in self._seen if seen in found and seen.variation.as_it_stands]
+        for seen in [*unchanged, *found][:1]:
+            made = seen.made()
             if made.run.stopped:
-                fail("The script did not come to its end in time, on a few images.", example=first.variation.line)
+                fail("The script did not come to its end in time, on a few images.", example=seen.variation.line)
             made.expect_end()
             return made
         for variation, error in self._broken:

@@ -14,7 +14,7 @@ FREEZING = re.compile(r"freez|frozen", re.IGNORECASE)
 NAMES = {"fcn": "FCN", "segformer": "SegFormer"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Seen:
     """A training of a run.
 
