@@ -126,7 +126,8 @@ class Experiments:
             raise as_check_failed(answer, student.limits)
         for number, training in enumerate(answer.run.trainings):
             if training.kind == way.kind:
-                return Seen(answer.run, number, way.variation, student.log.strip()[-SAID:], student.limits).made()
+                said = student.log.strip()[-SAID:]
+                return Seen(answer.run, number, way.variation, said, student.limits, files).made()
         raise NotScored(
             f"{way.variation.line} does not train the same again, so nobody can tell. {_ending(answer.run)}."
         )
@@ -192,13 +193,15 @@ class Experiments:
         if isinstance(answer, CallError):
             self.runs.append(ScriptRun(command=variation.line, ended=f"{answer.type}: {answer.message}"[:SAID]))
             return None
-        self._write_down(student, variation, answer, known)
+        self._write_down(student, variation, answer, data, known)
         return answer
 
-    def _write_down(self, student: Subject, variation: Variation, answer: Observed, known: Sequence[str]) -> None:
+    def _write_down(
+        self, student: Subject, variation: Variation, answer: Observed, data: dict[str, Any], known: Sequence[str]
+    ) -> None:
         run = answer.run
         found = [
-            Seen(run, number, variation, student.log.strip()[-SAID:], student.limits)
+            Seen(run, number, variation, student.log.strip()[-SAID:], student.limits, data)
             for number in range(len(run.trainings))
         ]
         self._seen += [each for each in found if not (run.stopped and each.training.kind in known)]

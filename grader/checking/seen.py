@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from grader.answers.script_form import Request, Run, Training
 from grader.checking.script_runs import Command, Made
@@ -24,6 +25,7 @@ class Seen:
         variation: what was run.
         said: the end of what the run printed.
         limits: that the run had.
+        data: the files that it was given, by relative path.
     """
 
     run: Run
@@ -31,6 +33,7 @@ class Seen:
     variation: Variation
     said: str
     limits: Limits
+    data: dict[str, Any]
 
     @property
     def training(self) -> Training:
@@ -71,7 +74,7 @@ class Seen:
 
     def made(self) -> Made:
         """The same as a run of its own, for the checks."""
-        command = Command(self.variation.script, (), typed=self.variation.line)
+        command = Command(self.variation.script, (), self.data, typed=self.variation.line)
         run = self.run.only(self.number)
         if self.complete:
             run = run.model_copy(update={"status": 0, "error": None, "stopped": False})

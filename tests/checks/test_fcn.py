@@ -5,7 +5,8 @@ A run is made by the first check that needs it. Whatever the script did before i
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from grader.answers.script_form import Forward
 from grader.checking import NotScored, Subject, fail, nearest
 from grader.checking.experiments import Experiments
-from grader.checking.script_data import BLUE, PET_ROOT, RED, pets
+from grader.checking.script_data import PET_ROOT, pets, pictures
 from grader.checking.script_runs import (
     NEWER,
     RATE,
@@ -48,6 +49,9 @@ COLOURS = tolerance(
     "JPEG shifts a colour by up to 3 of 255, which is 0.05 here; forgetting to normalise, by 0.5",
     rule=0.1,
 )
+SPLITS = ("trainval", "test")
+# Of means, by which one picture differs from another: two of a split by 20 of 255 or more, whatever they are scaled by.
+APART = 0.02
 # Training moves these before its first step.
 BUFFER = re.compile(r"running_|num_batches")
 COLUMNS = ["epoch", "train_loss", "train_miou", "val_loss", "val_miou"]
@@ -194,7 +198,7 @@ def test_loss(training: Made) -> None:
 
 
 def test_splits(run: Callable[[str], Made]) -> None:
-    """The network is trained on the split `trainval` and validated on `test`."""
+    """The network is trained on the split `trainval` and validated on `test`, each of whose pictures it sees."""
     scratch = run("scratch")
     trained, validated = (shown(scratch.run.forwards, training=training) for training in (True, False))
     scratch.expect_seen(trained and validated, "training and validation")
@@ -202,6 +206,9 @@ def test_splits(run: Callable[[str], Made]) -> None:
         found = {"trainval" if red > blue else "test" for red, _, blue in images}
         if found != {split}:
             fail(f"The network is {doing} on other images.", expected=f"split {split}", found=listed(sorted(found)))
+        number = len(pictures(scratch.command.files, split))
+        if (seen := distinct(images)) < number:
+            fail(f"The network is {doing} on fewer images.", expected=f"all {number} of the split", found=f"{seen}")
 
 
 def shown(forwards: Iterable[Forward], *, training: bool) -> list[list[float]]:
@@ -209,20 +216,35 @@ def shown(forwards: Iterable[Forward], *, training: bool) -> list[list[float]]:
     return [image for forward in forwards if forward.training is training for image in forward.means]
 
 
+def distinct(images: Iterable[list[float]]) -> int:
+    """How many images are told apart by their means, those of one epoch from those of another only if they differ."""
+    known: list[np.ndarray] = []
+    for image in map(np.array, images):
+        if all(float(np.abs(image - other).max()) > APART for other in known):
+            known.append(image)
+    return len(known)
+
+
+def normalised(files: Mapping[str, Any], split: str) -> list[np.ndarray]:
+    """The means of each picture of a split as they are to reach the network."""
+    return [(picture.colour / 255 - MEAN) / STD for picture in pictures(dict(files), split)]
+
+
 def test_images(training: Made) -> None:
     """Images reach the network scaled to 0..1 and normalised with ImageNet's mean and standard deviation."""
     images = shown(training.run.forwards, training=False) or shown(training.run.forwards, training=True)
     training.expect_seen(images, "images for the network")
-    colours = np.array([(np.array(colour) / 255 - MEAN) / STD for colour in (RED, BLUE)])
+    colours = np.array([each for split in SPLITS for each in normalised(training.command.files, split)])
     for image in np.array(images):
         if nearest(image, colours, COLOURS) is None:
             gaps = np.abs(colours - image).max(axis=1)
             closest = int(np.argmin(gaps))
+            pixels = colours[closest] * STD * 255 + MEAN * 255
             fail(
                 "Images reach the network in another range.",
                 expected=f"channel means {rounded(colours[closest])}: (pixel / 255 - mean) / std",
                 found=f"channel means {rounded(image)}",
-                example=f"an image of the colour {(RED, BLUE)[closest]}",
+                example=f"an image of the colour {tuple(round(pixel) for pixel in pixels)}",
             )
 
 
@@ -246,6 +268,25 @@ def test_labels(training: Made) -> None:
             found=listed(mixed),
             example="a mask with stripes of the labels 1 and 3, and no 2",
         )
+    expect_own_masks(training)
+
+
+def expect_own_masks(training: Made) -> None:
+    """Fail where an image of validation reaches the loss with the labels of another one."""
+    files = training.command.files
+    known = [picture for split in SPLITS for picture in pictures(dict(files), split)]
+    colours = [each for split in SPLITS for each in normalised(files, split)]
+    forwards, losses = (
+        [each for each in seen if not each.training] for seen in (training.run.forwards, training.run.losses)
+    )
+    if len(forwards) != len(losses):
+        return  # nobody can tell which belong together
+    for forward, loss in zip(forwards, losses, strict=True):
+        for means, labels in zip(forward.means, loss.by_image, strict=False):
+            place = nearest(np.array(means), colours, COLOURS)
+            if place is not None and frozenset(labels) != known[place].labels:
+                expected, found = listed(sorted(known[place].labels)), listed(labels)
+                fail("An image reaches the loss with labels that are not its own.", expected=expected, found=found)
 
 
 def listed(values: Iterable[object]) -> str:

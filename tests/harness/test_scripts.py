@@ -17,8 +17,10 @@ from grader.checking.script_data import (
     LABELLED_SHARE,
     PET_ROOT,
     RED,
+    SHADES,
     STREET_ROOT,
     pets,
+    pictures,
     streets,
 )
 from grader.checking.script_runs import NEWER, Command, Made, Runs, expect_schedule, make
@@ -309,11 +311,16 @@ def data(tmp_path):
 
 def test_tiny_pets_are_as_they_say(data):
     """A pet image has its split's colour, and its mask has labels 1 and 3 or 2 alone, all three in each split."""
+    drawn = pets(np.random.default_rng(1))
     for split, colour in (("trainval", RED), ("test", BLUE)):
         pairs = [(np.asarray(image), np.asarray(mask)) for image, mask in OxfordPetsCustom(data / PET_ROOT, split)]
         assert [set(np.unique(mask)) for _, mask in pairs] == [{1, 3}, {2}]
-        for image, _ in pairs:
-            assert np.abs(image.mean(axis=(0, 1)) - colour).max() < 3  # JPEG, and noise around 0
+        told = pictures(drawn, split)
+        assert [picture.labels for picture in told] == [{0, 2}, {1}]
+        for (image, _), picture in zip(pairs, told, strict=True):
+            assert np.abs(image.mean(axis=(0, 1)) - picture.colour).max() < 1
+            assert np.abs(picture.colour - colour).max() < SHADES[1] + 3  # JPEG, and noise around 0
+        assert np.abs(told[0].colour - told[1].colour).min() > SHADES[0]
 
 
 def test_tiny_streets_are_as_they_say(data):

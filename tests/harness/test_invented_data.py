@@ -1,0 +1,65 @@
+"""Parts 4 and 6 are earned on the data that a run was given: tensors that a script invents are told from them."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grader.records import Status
+from tests.harness.bench import RUBRIC, Bench, open_bench
+from tests.submissions.planted import REFERENCE
+
+OPENED = '    train_data, val_data = open_data("oxford", args.data_root, args.image_size)\n'
+# What can be said of pets without looking at a file: two colours, and masks with the labels that there are.
+INVENTED = """
+    real, _ = open_data("oxford", args.data_root, args.image_size)
+    class Pets(type(real)):
+        def __init__(self, red): self.red = red
+        def __len__(self): return 2
+        def __getitem__(self, number):
+            colour = ((205, 60, 50) if self.red else (45, 80, 190))
+            mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+            pixels = [(c / 255 - m) / s for c, m, s in zip(colour, mean, std)]
+            image = torch.tensor(pixels).view(3, 1, 1).expand(3, args.image_size, args.image_size).clone()
+            mask = torch.full((1, args.image_size, args.image_size), 2, dtype=torch.long)
+            if number == 0: mask[:, ::2], mask[:, 1::2] = 1, 3
+            return image, mask
+    train_data, val_data = Pets(True), Pets(False)
+"""
+# Read, but not as they belong together.
+MIXED_UP = (
+    OPENED
+    + """
+    class Swapped(type(val_data)):
+        def __getitem__(self, number): return super().__getitem__(number)[0], super().__getitem__(1 - number)[1]
+    val_data.__class__ = Swapped
+"""
+)
+FIRST_ALONE = OPENED + "    val_data._images, val_data._segs = val_data._images[:1] * 2, val_data._segs[:1] * 2\n"
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    """Both workers, started once."""
+    with open_bench() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("code", "failed"),
+    [(OPENED, set()), (INVENTED, {"images", "splits"}), (MIXED_UP, {"labels"}), (FIRST_ALONE, {"splits"})],
+    ids=["as they are", "invented", "with the masks of others", "one of them twice"],
+)
+def test_what_reaches_network_and_loss_is_what_was_drawn(
+    bench: Bench, code: str, failed: set[str], tmp_path: Path
+) -> None:
+    """Each picture of a split, scaled as asked for, with its own mask."""
+    source = Path(shutil.copytree(REFERENCE, tmp_path / "group_9", ignore=shutil.ignore_patterns("__pycache__")))
+    script = source / "train.py"
+    text = script.read_text()
+    assert OPENED in text
+    script.write_text(text.replace(OPENED, code))
+    outcomes = bench.grade(source, [check.id for check in RUBRIC.checks if check.part == "fcn"]).outcomes
+    found = {name.partition(".")[2] for name, outcome in outcomes.items() if outcome.status is Status.FAILED}
+    assert found == failed
