@@ -48,8 +48,12 @@ def bench() -> Iterator[Bench]:
 
 @pytest.mark.parametrize(
     ("code", "failed"),
-    [(OPENED, set()), (INVENTED, {"images", "splits"}), (MIXED_UP, {"labels"}), (FIRST_ALONE, {"splits"})],
-    ids=["as they are", "invented", "with the masks of others", "one of them twice"],
+    [
+        pytest.param(OPENED, set(), id="as they are", marks=pytest.mark.nightly),
+        pytest.param(INVENTED, {"images", "splits"}, id="invented"),
+        pytest.param(MIXED_UP, {"labels"}, id="with the masks of others"),
+        pytest.param(FIRST_ALONE, {"splits"}, id="one of them twice", marks=pytest.mark.nightly),
+    ],
 )
 def test_what_reaches_network_and_loss_is_what_was_drawn(
     bench: Bench, code: str, failed: set[str], tmp_path: Path

@@ -28,7 +28,10 @@ PRETENDING = """    torch.manual_seed(5)
 """
 
 
-@pytest.mark.parametrize("pretending", [True, False], ids=["pretends to load", "loads"])
+@pytest.mark.parametrize(
+    "pretending",
+    [pytest.param(True, id="pretends to load"), pytest.param(False, id="loads", marks=pytest.mark.nightly)],
+)
 def test_an_encoder_that_is_made_again_is_not_the_files(tmp_path: Path, *, pretending: bool) -> None:
     """It is told from one that was loaded; freezing, which it does, is not judged without."""
     source = Path(shutil.copytree(REFERENCE, tmp_path / "group_9", ignore=shutil.ignore_patterns("__pycache__")))
