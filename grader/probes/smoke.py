@@ -1,6 +1,5 @@
 """Trained weights at work, in the solution's worker alone: what its networks predict with a submission's weights."""
 
-import io
 import sys
 from importlib import import_module
 from typing import Any
@@ -9,7 +8,7 @@ import torch
 from torch import nn
 
 from grader.probes.segformer import reorder
-from grader.probes.weights import state_of
+from grader.probes.weights import read_state
 from grader.worker.answers import WrongAnswer
 from grader.worker.names import bare
 
@@ -55,12 +54,7 @@ def _network(name: str, classes: int) -> nn.Module:
 
 def _load(net: nn.Module, weights: torch.Tensor) -> None:
     """Load a file's state dict, under whatever prefix it stands and without an auxiliary classifier."""
-    try:
-        state = state_of(torch.load(io.BytesIO(weights.numpy().tobytes()), map_location="cpu", weights_only=True))
-    except Exception as error:  # noqa: BLE001 - whatever a strange file leads to
-        raise WrongAnswer(f"The saved weights cannot be read: {type(error).__name__}: {error}"[:300]) from None
-    if state is None:
-        raise WrongAnswer("The saved file holds no state dict.")
+    state = read_state(weights)
     try:
         net.load_state_dict(
             {name: value for name, value in bare(dict(state)).items() if not name.startswith(AUXILIARY)}

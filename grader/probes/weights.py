@@ -47,14 +47,9 @@ def renewed(weights: torch.Tensor, seed: int) -> dict[str, Any]:
         `weights`: the bytes of the new file, `digests`: of each tensor in it.
 
     Raises:
-        WrongAnswer: it cannot be read without running code that is in it, or holds no state dict.
+        WrongAnswer: as `read_state` does.
     """
-    try:
-        state = state_of(torch.load(io.BytesIO(weights.numpy().tobytes()), map_location="cpu", weights_only=True))
-    except Exception as error:  # noqa: BLE001 - whatever a strange file leads to
-        raise WrongAnswer(f"The saved weights cannot be read: {type(error).__name__}: {error}"[:300]) from None
-    if state is None:
-        raise WrongAnswer("The saved file holds no state dict.")
+    state = read_state(weights)
     drawn = {
         name: draw(name, value.shape, seed).to(value.dtype) if value.is_floating_point() else value
         for name, value in state.items()
@@ -63,6 +58,21 @@ def renewed(weights: torch.Tensor, seed: int) -> dict[str, Any]:
     torch.save(drawn, buffer)
     content = torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)
     return {"weights": content, "digests": digests(drawn.items())}
+
+
+def read_state(weights: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    """The state dict in a file, which is given as bytes (k,).
+
+    Raises:
+        WrongAnswer: it cannot be read without running code that is in it, or holds no state dict.
+    """
+    try:
+        state = state_of(torch.load(io.BytesIO(weights.numpy().tobytes()), map_location="cpu", weights_only=True))
+    except Exception as error:  # noqa: BLE001 - whatever a strange file leads to
+        raise WrongAnswer(f"The saved weights cannot be read: {type(error).__name__}: {error}"[:300]) from None
+    if state is None:
+        raise WrongAnswer("The saved file holds no state dict.")
+    return state
 
 
 def state_of(loaded: Any) -> Mapping[str, torch.Tensor] | None:
