@@ -22,10 +22,10 @@ Spoil = Callable[[Any, dict[str, Any]], Any]
 
 # What holds a record together (which event it is, of which epoch, which file), what a parser knows, what the next run
 # starts from, and what the grader's own instruments say for comparison: none of it is an answer.
-STRUCTURE = frozenset({"what", "phase", "kind", "kept_name", "kept", "shape", "options", "value"})
+STRUCTURE = frozenset({"what", "phase", "kind", "kept_name", "kept", "shape", "options", "value", "of"})
 # What a training is counted by. With nothing but zeros in its record, none of it ever happened.
 COUNTED = ("step", "scheduler", "reset", "update", "loss")
-SEEN = ("requests", "loaders", "forwards", "losses", "optimizers", "schedulers", "steps", "files")
+SEEN = ("requests", "loaders", "forwards", "losses", "optimizers", "schedulers", "steps", "files", "saved", "trainings")
 
 
 def unspoilt(answer: Any, _arguments: dict[str, Any]) -> Any:
@@ -89,7 +89,7 @@ def input_unchanged(answer: Any, arguments: dict[str, Any]) -> Any:
 def _idle_script(record: dict[str, Any]) -> dict[str, Any]:
     """The record of a script that ends well and has done nothing."""
     nothing: dict[str, Any] = {name: [] for name in SEEN}
-    nothing |= {name: {} for name in ("trained", "start", "checkpoints")}
+    nothing["checkpoints"] = {}
     nothing |= dict.fromkeys(("error", "history", "kept_name", "kept"))
     return record | nothing | {"status": 0, "stopped": False}
 

@@ -52,13 +52,13 @@ ALL_BACKGROUND = np.stack([np.zeros(3), TRUTH, np.zeros(3)], axis=1)
 def loss(step, value):
     """A loss that was seen."""
     seen = {"function": "cross_entropy", "classes": 3, "training": True, "ignored": -100, "integral": True}
-    return script_form.Loss(**seen, step=step, labels=[0, 1, 2], by_image=[], pixels=1, counted=1, value=value)
+    return script_form.Loss(**seen, step=step, labels=[0, 1, 2], by_image=[], pixels=1, counted=1, value=value, of=0)
 
 
 def trained(losses=(1.1, 1.0, 0.9), rates=None, validating="evaluation", **changes):
     """What was noted of a training that went well, or with changes."""
     rates = RATES if rates is None else rates
-    forward = {"shape": [1, 3, 64, 64], "means": []}
+    forward = {"shape": [1, 3, 64, 64], "means": [], "plain": False, "of": 0}
     modes = [(True, False), (False, validating == "evaluation")]
     fields = {
         "status": 0,
@@ -66,13 +66,13 @@ def trained(losses=(1.1, 1.0, 0.9), rates=None, validating="evaluation", **chang
         "stopped": False,
         "forwards": [script_form.Forward(training=one, evaluation=other, **forward) for one, other in modes],
         "losses": [loss(step, value) for step, value in enumerate(losses)],
-        "steps": [script_form.Step(optimizer=0, rates=[rate], epochs=[0]) for rate in rates],
+        "steps": [script_form.Step(optimizer=0, rates=[rate], epochs=[0], of=0) for rate in rates],
         "kept_name": None,
         "kept": None,
         "history": None,
     }
-    lists = ("options", "requests", "loaders", "optimizers", "schedulers", "files")
-    empty = {name: [] for name in lists} | {name: {} for name in ("arguments", "trained", "start", "checkpoints")}
+    lists = ("options", "requests", "loaders", "optimizers", "schedulers", "files", "saved", "trainings")
+    empty = {name: [] for name in lists} | {name: {} for name in ("arguments", "checkpoints")}
     return script_form.Run(**empty | fields | changes)
 
 
