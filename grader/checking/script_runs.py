@@ -225,6 +225,15 @@ def expect_outputs(made: Made, classes: int) -> None:
         fail("The network has other outputs.", expected=f"{classes} score maps", found=maps)
 
 
+def expect_steps(made: Made, least: int) -> None:
+    """Fail if a run took fewer steps than its data, the batch size and the epochs that were asked for make."""
+    numbers = [step.optimizer for step in made.run.steps]
+    taken = max(map(numbers.count, set(numbers)), default=0)
+    if taken < least:
+        expected, found = f"{least} steps of the optimizer", f"{taken}"
+        fail("Training is shorter than it was asked to be.", expected=expected, found=found, example=made.command.line)
+
+
 def is_set(found: float, expected: float) -> bool:
     """Whether a learning rate, or the factor of a schedule, is the one that was asked for."""
     return SETTING.admits(share_used(found, expected, SETTING))

@@ -24,6 +24,7 @@ from grader.checking.script_runs import (
     expect_outputs,
     expect_schedule,
     expect_settings,
+    expect_steps,
 )
 from grader.checking.tolerances import tolerance
 from grader.records import Edition
@@ -32,8 +33,8 @@ from grader.worker.names import bare
 SCRIPT = "train.py"
 Find = Callable[[], Experiments]
 EPOCHS, CLASSES = 3, 3
-LOWER = 0.0005
-SMALL = ("--data-root", PET_ROOT, "--batch-size", "2", "--image-size", "32", "--device", "cpu")
+LOWER, BATCH = 0.0005, 2
+SMALL = ("--data-root", PET_ROOT, "--batch-size", str(BATCH), "--image-size", "32", "--device", "cpu")
 COMMANDS = {
     "scratch": (*SMALL, "--weights", "scratch", "--epochs", str(EPOCHS), "--val-frequency", "2", "--lr", str(LOWER)),
     "backbone": (*SMALL, "--weights", "backbone", "--epochs", "0"),
@@ -98,6 +99,7 @@ def test_runs(run: Callable[[str], Made], edition: Edition, experiments: Find) -
     scratch = run("scratch")
     scratch.expect_end()
     scratch.expect_seen(scratch.run.steps, "a step of an optimizer")
+    expect_steps(scratch, EPOCHS * len(pictures(scratch.command.files, "trainval")) // BATCH)
 
 
 def test_scratch(run: Callable[[str], Made], edition: Edition, experiments: Find) -> None:

@@ -21,6 +21,7 @@ from grader.checking.script_runs import (
     expect_outputs,
     expect_schedule,
     expect_settings,
+    expect_steps,
     is_set,
 )
 from grader.records import Edition
@@ -29,12 +30,13 @@ from grader.worker.names import half
 SCRIPT = "train_segformer.py"
 FILE, FOREIGN = "pretrained.pth", "another_network.pth"
 LOWER = 0.0005
-SMALL = ("--batch-size", "2", "--device", "cpu")
+BATCH, CITY_EPOCHS, STREETS = 2, 2, 4
+SMALL = ("--batch-size", str(BATCH), "--device", "cpu")
 ON_STREETS = ("--dataset", "city", "--data-root", STREET_ROOT)
 ON_PETS = ("--data-root", PET_ROOT, *SMALL, "--image-size", "32")
 TUNED = (*ON_PETS, "--pretrained", FILE)
 COMMANDS = {
-    "city": (*ON_STREETS, *SMALL, "--image-size", "64", "--epochs", "2"),
+    "city": (*ON_STREETS, *SMALL, "--image-size", "64", "--epochs", str(CITY_EPOCHS)),
     "tuned": (*TUNED, "--epochs", "0", "--seed", "11"),
     "again": (*TUNED, "--epochs", "0", "--seed", "12"),
     "frozen": (*TUNED, "--epochs", "1", "--freeze-encoder"),
@@ -83,7 +85,7 @@ def run(
 
     def command(name: str) -> Command:
         options = COMMANDS[name]
-        files = streets(rng) if STREET_ROOT in options else pets(rng)
+        files = streets(rng, STREETS) if STREET_ROOT in options else pets(rng)
         if FILE in options:
             files[FILE] = file().content
         if FOREIGN in options:
@@ -148,6 +150,7 @@ def test_city_runs(run: Ask, edition: Edition, experiments: Find) -> None:
     city = run("city")
     city.expect_end()
     city.expect_seen(city.run.steps, "a step of an optimizer")
+    expect_steps(city, CITY_EPOCHS * STREETS // BATCH)
     city.checkpoint("last")
 
 

@@ -40,7 +40,8 @@ def test_training_needs_no_compiler() -> None:
     "probe",
     [
         "from grader.probes.weights import gradients; gradients(layer, layer(torch.ones(3, 2)), 1)",
-        "from grader.probes.supplies import Supplier; Supplier(1).install(); "
+        "from grader.probes.supplies import Supplier; from grader.probes.trainings import Trainings; "
+        "Supplier(1, Trainings()).install(); "
         "torchvision.models.resnet50(weights='DEFAULT')",
     ],
     ids=["gradients", "trained weights"],

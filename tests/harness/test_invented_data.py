@@ -36,6 +36,8 @@ MIXED_UP = (
     val_data.__class__ = Swapped
 """
 )
+# As asked for, and then one step in place of three.
+ONE_STEP = OPENED + "    args.epochs = min(args.epochs, 1)\n"
 FIRST_ALONE = OPENED + "    val_data._images, val_data._segs = val_data._images[:1] * 2, val_data._segs[:1] * 2\n"
 
 
@@ -51,6 +53,7 @@ def bench() -> Iterator[Bench]:
     [
         pytest.param(OPENED, set(), id="as they are", marks=pytest.mark.nightly),
         pytest.param(INVENTED, {"images", "splits"}, id="invented"),
+        pytest.param(ONE_STEP, {"runs"}, id="trained once"),
         pytest.param(MIXED_UP, {"labels"}, id="with the masks of others"),
         pytest.param(FIRST_ALONE, {"splits"}, id="one of them twice", marks=pytest.mark.nightly),
     ],
