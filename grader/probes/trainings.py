@@ -3,7 +3,7 @@
 import re
 import weakref
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -101,53 +101,47 @@ class Trainings:
             self._begin(None, network if network is not None and fed else nn.Identity())
 
     def _begin(self, optimizer: torch.optim.Optimizer | None, network: nn.Module) -> None:
+        """Write down what a training starts with; without an optimizer it comes to no step."""
         self._network = network
         if optimizer is not None:
             self._optimizers.append(weakref.ref(optimizer))
         named = dict(network.named_parameters())
         small = sum(value.numel() for value in named.values()) <= MOST_PARAMETERS
         start = digests(named.items()) if small or self._served else {}
-        trained = {name: value.requires_grad for name, value in named.items()}
-        encoder = half(dict(trained), "encoder")
-        frozen = small and bool(encoder) and not any(encoder.values())
-        # What was to freeze a parameter, in a word that it does not know.
-        misspelt = small and any(TYPO.search(name) for value in named.values() for name in vars(value))
-        values = {*half(dict(start), "encoder").values()}
+        encoder = {*half(dict(start), "encoder").values()}
         # A file that was read once may serve several trainings.
-        files = {path: found for path, found in self._all_files.items() if not values.isdisjoint(found.values())}
-        kind = next((kind for kind, halves in KINDS.items() if _has(bare(dict(trained)), halves)), "other")
-        # Read once and kept in memory: then the pictures of the last batch tell, which are of one colour or of noise.
-        data = self.data if len(self.opened) < MIXED else self._data_of_pictures()
-        self.told.append(
-            {
-                "network": kind,
-                "data": data,
-                "epochs": self._epochs(),
-                "trained": trained,
-                "start": start,
-                "final": {},
-                "loaded": self._files | files if small else {},
-                "begun": optimizer is not None,
-                "freezing": frozen or misspelt or self.freezes_by_attribute,
-                "kind": "",
-            }
-        )
-        used = [each for each in self._served if not {*each["digests"].values()}.isdisjoint(start.values())]
-        for request in used:
-            request["of"] = self.number
-            self._served.remove(request)
-        words = [
-            kind,
-            data or "?",
-            *sorted({each["name"] + " by default" * each["by_default"] for each in used}),
-            *(["loaded"] if files else ["nothing loaded"] * bool(self._files)),
-        ]
-        self.told[-1]["kind"] = " ".join([*words, *["frozen"] * self.told[-1]["freezing"]])
+        arrived = {path: found for path, found in self._all_files.items() if not encoder.isdisjoint(found.values())}
+        told: dict[str, Any] = {
+            "network": next((kind for kind, halves in KINDS.items() if _has(bare(dict(named)), halves)), "other"),
+            # Read once and kept in memory: then the pictures of the last batch tell.
+            "data": self.data if len(self.opened) < MIXED else self._data_of_pictures(),
+            "epochs": self._epochs(),
+            "trained": {name: value.requires_grad for name, value in named.items()},
+            "start": start,
+            "final": {},
+            "loaded": self._files | arrived if small else {},
+            "begun": optimizer is not None,
+            "freezing": self.freezes_by_attribute or (small and _freezes(named)),
+        }
+        self.told.append(told)
+        requests = self._requests_in(start)
+        files = ["loaded"] if arrived else ["nothing loaded"] * bool(self._files)
+        words = [told["network"], told["data"] or "?", *requests, *files, *["frozen"] * told["freezing"]]
+        told["kind"] = " ".join(map(str, words))
         for entry in self._pending:
             entry["of"] = self.number
         self._files, self.freezes_by_attribute = {}, False
 
+    def _requests_in(self, start: dict[str, str]) -> list[str]:
+        """The names of the trained weights that a network has, which are then known to be this training's."""
+        used = [each for each in self._served if not {*each["digests"].values()}.isdisjoint(start.values())]
+        for request in used:
+            request["of"] = self.number
+            self._served.remove(request)
+        return sorted({each["name"] + " by default" * each["by_default"] for each in used})
+
     def _data_of_pictures(self) -> str | None:
+        """The data set of the last batch: drawn pets are of one colour, drawn streets are noise."""
         plain = [entry["plain"] for entry in self._pending if "plain" in entry]
         return ("pets" if plain[-1] else "streets") if plain else self.data
 
@@ -166,5 +160,12 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     return [value for group in optimizer.param_groups for value in group["params"]]
 
 
-def _has(names: dict[str, bool], halves: tuple[str, ...]) -> bool:
+def _freezes(named: Mapping[str, torch.Tensor]) -> bool:
+    """Whether no parameter of the encoder is trained, or one was to be frozen by a word that it does not know."""
+    encoder = half(dict(named), "encoder").values()
+    frozen = bool(encoder) and not any(value.requires_grad for value in encoder)
+    return frozen or any(TYPO.search(name) for value in named.values() for name in vars(value))
+
+
+def _has(names: dict[str, Any], halves: tuple[str, ...]) -> bool:
     return all(any(name.startswith(part) for name in names) for part in halves)
