@@ -173,6 +173,12 @@ class Run(Answer):
         """The digest of each parameter at the first step."""
         return self.trainings[0].start if self.trainings else {}
 
+    @property
+    def steps_taken(self) -> int:
+        """How many steps the busiest optimizer took."""
+        numbers = [step.optimizer for step in self.steps]
+        return max(map(numbers.count, set(numbers)), default=0)
+
     def only(self, number: int) -> "Run":
         """The same run as if it had held one training only."""
         optimizers = [place for place, each in enumerate(self.optimizers) if each.of == number]

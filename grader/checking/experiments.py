@@ -22,9 +22,9 @@ from grader.checking.seen import FREEZING, KINDS, Seen, in_words
 from grader.checking.variations import Variation, documented, pairs, scripts_of, single_changes
 from grader.records import ScriptRun
 from grader.sandbox import CallError, Limits, WorkerLost
+from grader.worker.names import GUESSED
 
 PROBE = "behaviour_run"
-GUESSED = "a file of the grader's"
 MOST_VARIATIONS = 24
 # Times the limit of a script: whoever hangs everywhere does not do so for ever.
 SEARCH_SHARE = 4

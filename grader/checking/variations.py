@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grader.answers.script_form import Observed, Option, Parser
+from grader.worker.names import PRETRAINED
 
 # What is named by one of these words makes no other experiment of a run.
 BESIDE = frozenset(
@@ -80,7 +81,6 @@ BESIDE = frozenset(
     ]
 )
 WEIGHTS = re.compile(r"weight|pretrain|encoder|checkpoint|ckpt|backbone|init|load|model", re.IGNORECASE)
-PRETRAINED = "pretrained.pth"
 CONFIG = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
 FIRST = ("train.py", "train_segformer.py")
 # Starts from what another script has written.
@@ -113,9 +113,15 @@ class Variation:
 
     @classmethod
     def of_line(cls, line: str) -> "Variation":
-        """A command line as a person writes it, `STAGE=city python train.py --lr 0.1`."""
+        """A command line as a person writes it, `STAGE=city python train.py --lr 0.1`.
+
+        Raises:
+            ValueError: a shell could not read it, or it names no Python script after variables of the environment.
+        """
         words = [word for word in shlex.split(line) if word not in ("python", "python3")]
-        place = next(place for place, word in enumerate(words) if word.endswith(".py"))
+        place = next((place for place, word in enumerate(words) if word.endswith(".py")), None)
+        if place is None or not all("=" in word for word in words[:place]):
+            raise ValueError(f"no command line of a script: {line}")
         return cls(words[place], tuple(words[place + 1 :]), _variables(words[:place]), documented=True)
 
     @property

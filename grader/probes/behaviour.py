@@ -6,10 +6,12 @@ trains for a few epochs; weights come from where `grader.probes.weight_files` sa
 
 import argparse
 import importlib.util
-import io
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -17,6 +19,7 @@ from typing import Any, NoReturn
 import torch
 
 from grader.probes import choices
+from grader.probes.digests import as_bytes, saved
 from grader.probes.documented import documented
 from grader.probes.elsewhere import Elsewhere
 from grader.probes.recording import Recorder, Stop, before
@@ -64,51 +67,61 @@ def run(
         variables of the `environment` that it asks for and the commands that are `documented`; `parser`: the options of
         its parser; `left`: weights files that it left, by relative path, as bytes (n,).
     """
-    root, script = os.environ["GRADER_SUBMISSION"], variation["script"]
+    root, work = os.environ["GRADER_SUBMISSION"], Path.cwd()
     write(files)
     torch.set_num_threads(settings["threads"])
     load_in_one_process(keep_last=True, batch_size=settings.get("batch_size"))
     shortening = Shortening(settings.get("epochs"))
     trainings = Trainings(settings.get("keep"), shortening.asked)
-    offered: dict[str, Any] = {"values": {}, "words": {}, "calls": [], "lines": []}
     recorder, supplier = Recorder(None, trainings, known), Supplier(seed, trainings)
-    work = Path.cwd()
     elsewhere = Elsewhere(work, {folder: work / data[name] for folder, name in FOLDERS.items()})
     given = [work / name for name in files if name.endswith((".pth", ".pt", ".ckpt", ".bin", ".tar"))]
-
-    def changed(source: bytes, path: str) -> Any:
-        tree = choices.parsed(source, path)
-        text = importlib.util.decode_source(source)
-        offered.update(choices.offered(tree, text))
-        if variation["lines"]:
-            tree = choices.parsed(choices.uncommented(text, *variation["lines"]), path)
-        choices.choose(tree, variation["values"], variation["call"])
-        shortening.change(tree)
-        return tree
-
     supplier.install()
     recorder.install()
     elsewhere.install()
     WeightFiles(seed, elsewhere, supplier, recorder, given).install()
     shortening.install(root)
     _watch_pictures(trainings)
-    asked = _watch_environment(root)
+    asked, offered = _watch_environment(root), dict[str, Any](values={}, words={}, calls=[], lines=[])
     os.environ.update(variation["environment"])
-    signal.signal(signal.SIGALRM, _stop)
-    signal.setitimer(signal.ITIMER_REAL, settings["seconds"])
-    ended = execute(root, script, variation["arguments"], changed)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    with _in_time(settings["seconds"]):
+        changed = partial(_changed, variation, shortening, offered)
+        ended = execute(root, variation["script"], variation["arguments"], changed)
     os.chdir(work)
     if ended["error"] is not None:
         recorder.broke_off()
     seen = recorder.told() | {"requests": supplier.told()}
     seen |= _nothing_else(seen["saved"]) | (_kept(trainings.kept) if trainings.kept is not None else {})
+    said = {"environment": sorted(asked), "documented": documented(Path(root), variation["script"])}
     return {
         "run": ended | seen,
-        "choices": offered | {"environment": sorted(asked), "documented": documented(Path(root), script)},
+        "choices": offered | said,
         "parser": _told(recorder.parser) if recorder.parser is not None else None,
         "left": _left(seen["saved"], seen["trainings"]),
     }
+
+
+def _changed(
+    variation: dict[str, Any], shortening: Shortening, offered: dict[str, Any], source: bytes, path: str
+) -> Any:
+    """The syntax tree of a script as its variation has it; `offered` gets the choices that it leaves as it stands."""
+    tree = choices.parsed(source, path)
+    text = importlib.util.decode_source(source)
+    offered.update(choices.offered(tree, text))
+    if variation["lines"]:
+        tree = choices.parsed(choices.uncommented(text, *variation["lines"]), path)
+    choices.choose(tree, variation["values"], variation["call"])
+    shortening.change(tree)
+    return tree
+
+
+@contextmanager
+def _in_time(seconds: float) -> Iterator[None]:
+    """Raise `Stop` in whatever line is run when so much time has passed."""
+    signal.signal(signal.SIGALRM, _stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _stop(*_: Any) -> NoReturn:
@@ -146,32 +159,26 @@ def _watch_pictures(trainings: Trainings) -> None:
     before(Image, "open", opened)
 
 
-def _nothing_else(saved: list[dict[str, Any]]) -> dict[str, Any]:
+def _nothing_else(files: list[dict[str, Any]]) -> dict[str, Any]:
     """What is asked of scripts with an interface only."""
-    files = sorted({each["path"] for each in saved})
-    return {"files": files, "history": None, "checkpoints": {}, "kept_name": None, "kept": None}
+    names = sorted({each["path"] for each in files})
+    return {"files": names, "history": None, "checkpoints": {}, "kept_name": None, "kept": None}
 
 
 def _kept(state: dict[str, torch.Tensor]) -> dict[str, Any]:
     """The last weights of a training, as a file."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
     found: dict[str, Any] = {"problem": None, "digests": {}, "shapes": {}}
-    return {
-        "checkpoints": {LAST: found},
-        "kept_name": LAST,
-        "kept": torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8),
-    }
+    return {"checkpoints": {LAST: found}, "kept_name": LAST, "kept": saved(state)}
 
 
-def _left(saved: list[dict[str, Any]], trainings: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+def _left(files: list[dict[str, Any]], trainings: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     """The weights files of trainings on streets, for what is to start from them; the latest first."""
     found: dict[str, torch.Tensor] = {}
-    for file in reversed(saved):
+    for file in reversed(files):
         path = Path(file["path"])
         of_streets = 0 <= file["of"] < len(trainings) and trainings[file["of"]]["data"] == "streets"
         if of_streets and path.is_file() and path.stat().st_size <= MOST_BYTES and len(found) < MOST_FILES:
-            found[path.as_posix()] = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+            found[path.as_posix()] = as_bytes(path.read_bytes())
     return found
 
 

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from grader.worker.names import PRETRAINED
+
 MOST = 12
 WEIGHTS = re.compile(r"weight|pretrain|encoder|checkpoint|ckpt|backbone|init|load|model_?(path|file)", re.IGNORECASE)
-# A file that is not there, so that it is answered with a pre-trained one.
-PRETRAINED = "pretrained.pth"
 # A comment beside an assignment, or right before it, names other values.
 QUOTED = re.compile(r"""["'](\w+)["']""")
 NEAR = 2
@@ -232,7 +232,8 @@ def _comments(source: str) -> Iterator[tuple[int, str]]:
 
 def _blocks(source: str) -> list[list[int]]:
     """Blocks of commented-out lines that are code again without the sign, and may make another experiment."""
-    numbers = [number for number, line in enumerate(source.splitlines(), 1) if line.lstrip().startswith("#")]
+    lines = source.splitlines()
+    numbers = [number for number, line in enumerate(lines, 1) if line.lstrip().startswith("#")]
     blocks: list[list[int]] = []
     for number in numbers:
         if blocks and blocks[-1][1] == number - 1:
@@ -241,7 +242,7 @@ def _blocks(source: str) -> list[list[int]]:
             blocks.append([number, number])
     found = []
     for first, last in blocks:
-        text = "\n".join(source.splitlines()[first - 1 : last])
+        text = "\n".join(lines[first - 1 : last])
         if EXPERIMENT.search(text):
             with suppress(SyntaxError, ValueError):
                 ast.parse(uncommented(source, first, last))

@@ -1,9 +1,23 @@
-"""Digests of tensors, so that equal bits can be told without sending them."""
+"""Files and tensors on their way out: bytes as a tensor, and digests by which equal bits can be told."""
 
 import hashlib
+import io
 from collections.abc import Iterable
+from typing import Any
 
 import torch
+
+
+def as_bytes(content: bytes) -> torch.Tensor:
+    """The content of a file (n,), uint8."""
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
+
+
+def saved(state: Any) -> torch.Tensor:
+    """What `torch.save` writes, as bytes (n,)."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return as_bytes(buffer.getvalue())
 
 
 def digest(value: torch.Tensor) -> str:

@@ -82,17 +82,18 @@ class Elsewhere:
     def _mkdir(self, path: Any, *positional: Any, **named: Any) -> None:
         """Make a folder and those that it lies in; not again where it is there, since who asks wants to be told."""
         place = self.here(path)
-        self._make_parents(place)
+        self.make_parents(place)
         self._plain_mkdir(place, *positional, **named)
 
     def _open(self, file: Any, mode: str = "r", *positional: Any, **named: Any) -> Any:
         place = self.here(file)
         if isinstance(place, (str, os.PathLike)) and not set("wxa").isdisjoint(mode):
-            self._make_parents(place)
+            self.make_parents(place)
         return self._plain_open(place, mode, *positional, **named)
 
     @staticmethod
-    def _make_parents(place: Any) -> None:
+    def make_parents(place: Any) -> None:
+        """Make the folders that a file is written into, which its author must have had."""
         parent = os.path.dirname(os.fspath(place))  # noqa: PTH120 - as above
         if parent and not os.path.isdir(parent):  # noqa: PTH112 - as above
             os.makedirs(parent, exist_ok=True)  # noqa: PTH103 - as above

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from grader.probes.digests import digest
+from grader.probes.digests import as_bytes, digest
 from grader.probes.recording import Recorder, Stop
 from grader.probes.supplies import Supplier
 from grader.probes.trainings import Trainings
@@ -120,23 +120,22 @@ def _results(output: Path, *, keep: bool) -> dict[str, Any]:
     weights = [path for path in found if path.suffix in WEIGHTS]
     history = next((path for path in found if path.name == "history.csv"), None)
     last = max(weights, key=lambda path: (path.name.endswith("_model_last.pth"), "last" in path.name), default=None)
-    kept = last if keep and last is not None and _readable(last) else None
+    kept = _content(last) if keep and last is not None else None
     return {
         "files": [path.relative_to(output).as_posix() for path in found],
         "history": _rows(history) if history is not None else None,
         "checkpoints": {path.relative_to(output).as_posix(): _checkpoint(path, full=path == last) for path in weights},
-        "kept_name": kept.relative_to(output).as_posix() if kept is not None else None,
-        "kept": torch.frombuffer(bytearray(kept.read_bytes()), dtype=torch.uint8) if kept is not None else None,
+        "kept_name": last.relative_to(output).as_posix() if last is not None and kept is not None else None,
+        "kept": kept,
     }
 
 
-def _readable(path: Path) -> bool:
-    """Whether a file can be read, whatever it is by its name."""
+def _content(path: Path) -> torch.Tensor | None:
+    """The bytes (n,) of a file, None if it cannot be read, whatever it is by its name."""
     try:
-        with path.open("rb") as file:
-            return file.read(1) is not None
+        return as_bytes(path.read_bytes())
     except OSError:
-        return False
+        return None
 
 
 def _rows(history: Path) -> list[list[str]]:

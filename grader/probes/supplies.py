@@ -52,19 +52,19 @@ class Supplier:
             for member in torchvision.models.get_model_weights(name)
         }
 
-    def serve(self, name: str) -> dict[str, torch.Tensor]:
-        """The default weights of an enumeration of torchvision, by its name."""
-        found = next(member for member in self._weights.values() if type(member).__name__ == name)
-        return self._serve(type(found).DEFAULT)
+    def serve(self, network: str) -> dict[str, torch.Tensor]:
+        """The default weights of one of torchvision's networks, by its name."""
+        from torchvision.models import get_model_weights
+
+        return self._serve(get_model_weights(network).DEFAULT)
 
     def _watch_builders(self) -> None:
         """Tell who asks for a backbone's weights from who gets them by torchvision's default."""
-        import torchvision.models.segmentation as package
+        from torchvision.models import list_models, segmentation
 
-        for module in (package, package.fcn, package.deeplabv3):
-            for name, build in list(vars(module).items()):
-                if callable(build) and name in torchvision_builders():
-                    setattr(module, name, self._watched(build))
+        for module in (segmentation, segmentation.fcn, segmentation.deeplabv3):
+            for name in vars(module).keys() & list_models(segmentation):
+                setattr(module, name, self._watched(getattr(module, name)))
 
     def _watched(self, build: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(build)
@@ -126,13 +126,6 @@ def _shapes(weights: Any) -> dict[str, torch.Tensor]:
     with torch.device("meta"), Unfilled():
         state: dict[str, torch.Tensor] = models.get_model(name, weights=None, **options).state_dict()
     return state
-
-
-def torchvision_builders() -> set[str]:
-    """The names of the functions that build a segmentation network around a backbone."""
-    from torchvision import models
-
-    return set(models.list_models(models.segmentation))
 
 
 class Unfilled(TorchFunctionMode):

@@ -21,15 +21,13 @@ from grader.probes.elsewhere import Elsewhere
 from grader.probes.recording import Recorder
 from grader.probes.supplies import Supplier
 from grader.probes.weights import draw
-from grader.worker.names import bare
+from grader.worker.names import GUESSED, bare
 
 # Written as they are; an FCN, or an optimizer's state beside a SegFormer, has more.
 MOST_BYTES = 24 << 20
 # Deeper than `{"epoch": ..., "state": {"model": ...}}` nobody nests.
 DEPTH = 3
 STREET_CLASSES = 19
-# How the record of a load says that its file was not the hand-in's own.
-GUESSED = " (in its place, a file of the grader's)"
 NESTING = re.compile(r"model|state|net|weight|encoder", re.IGNORECASE)
 NOTED = re.compile(r"epoch|loss|iou|step|best", re.IGNORECASE)
 BACKBONE = re.compile(r"resnet[_-]?50", re.IGNORECASE)
@@ -76,10 +74,10 @@ class WeightFiles:
         @functools.wraps(plain)
         def save(obj: Any, f: Any, *positional: Any, **named: Any) -> None:
             place = self._elsewhere.here(f)
-            if isinstance(place, (str, os.PathLike)):
-                Path(place).parent.mkdir(parents=True, exist_ok=True)
+            if _is_path(place):
+                self._elsewhere.make_parents(place)
             plain(_skeleton(obj) if _bytes(obj) > MOST_BYTES else obj, place, *positional, **named)
-            if isinstance(place, (str, os.PathLike)) and (state := _largest(obj)):
+            if _is_path(place) and (state := _largest(obj)):
                 self._known.append(Path(place))
                 self._recorder.saved(os.path.relpath(place), {name: list(value.shape) for name, value in state.items()})
 
@@ -91,30 +89,29 @@ class WeightFiles:
             named.pop("map_location", None)
             self._recorder.loads()
             place, guessed = self._elsewhere.here(f), False
-            if isinstance(place, (str, os.PathLike)) and not Path(place).is_file():
-                if (served := self._served(os.fspath(f))) is not None:
+            if _is_path(place) and not Path(place).is_file():
+                name = _name(f)
+                if (served := self._served(name)) is not None:
                     return served
-                alike = self._alike(os.fspath(f))
-                place, guessed = (alike, False) if alike else (self._own(os.fspath(f)) or place, True)
+                alike = self._alike(name)
+                place, guessed = (alike, False) if alike else (self._own(name) or place, True)
             # As it was when the handout was published, so that a whole network can be loaded.
             named.setdefault("weights_only", False)
             loaded = plain(place, "cpu", *positional, **named)
-            name = os.fspath(f) if isinstance(f, (str, os.PathLike)) else "(an open file)"
-            self._renew(loaded, name + GUESSED * guessed)
+            path = os.fspath(f) if _is_path(f) else "(an open file)"
+            self._renew(loaded, path + GUESSED * guessed)
             return Guess(loaded) if guessed else loaded
 
         return load
 
-    def _served(self, path: str) -> dict[str, torch.Tensor] | None:
+    def _served(self, name: str) -> dict[str, torch.Tensor] | None:
         """Weights of torchvision that were downloaded by hand, by the name of their file."""
-        name = re.split(r"[/\\]", path)[-1]
         if WHOLE_FCN.search(name):
-            return self._supplier.serve("FCN_ResNet50_Weights")
-        return self._supplier.serve("ResNet50_Weights") if BACKBONE.search(name) else None
+            return self._supplier.serve("fcn_resnet50")
+        return self._supplier.serve("resnet50") if BACKBONE.search(name) else None
 
-    def _alike(self, path: str) -> Path | None:
+    def _alike(self, name: str) -> Path | None:
         """A file of an earlier run for who loads one that is not here, the most like one."""
-        name = re.split(r"[/\\]", path)[-1]
         halves = "encoder" in name.lower()
         files = sorted(
             (file for file in self._known if file.is_file()),
@@ -122,9 +119,9 @@ class WeightFiles:
         )
         return files[-1] if files else None
 
-    def _own(self, path: str) -> Path | None:
+    def _own(self, name: str) -> Path | None:
         """A file as the handout's own network is saved, or its encoder alone, where no run has written one yet."""
-        halves = "encoder" in re.split(r"[/\\]", path)[-1].lower()
+        halves = "encoder" in name.lower()
         try:
             network = importlib.import_module("dlvc.models.segformer").SegFormer(STREET_CLASSES)
         except Exception:  # noqa: BLE001 - then there is nothing to be loaded, as on a fresh machine
@@ -148,6 +145,15 @@ class WeightFiles:
                         else:
                             value.copy_(drawn)
         self._recorder.loaded(path, bare(found))
+
+
+def _is_path(file: Any) -> bool:
+    return isinstance(file, (str, os.PathLike))
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    """The name of a file, also of one on Windows."""
+    return re.split(r"[/\\]", os.fspath(path))[-1]
 
 
 def _skeleton(value: Any) -> Any:

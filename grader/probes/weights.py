@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from grader.probes.digests import digests
+from grader.probes.digests import digests, saved
 from grader.worker.answers import WrongAnswer
 
 
@@ -54,10 +54,7 @@ def renewed(weights: torch.Tensor, seed: int) -> dict[str, Any]:
         name: draw(name, value.shape, seed).to(value.dtype) if value.is_floating_point() else value
         for name, value in state.items()
     }
-    buffer = io.BytesIO()
-    torch.save(drawn, buffer)
-    content = torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)
-    return {"weights": content, "digests": digests(drawn.items())}
+    return {"weights": saved(drawn), "digests": digests(drawn.items())}
 
 
 def read_state(weights: torch.Tensor) -> Mapping[str, torch.Tensor]:

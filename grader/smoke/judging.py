@@ -44,7 +44,7 @@ def judge(plan: Plan, noted: Noted, run: Run | None, counts: Counts | None, meas
     if (nothing := _nothing_to_judge(plan, noted, counts)) is not None:
         return diverged or nothing
     assert counts is not None
-    result, steps = _result(run, counts, measurements), steps_taken(noted)
+    result, steps = _result(run, counts, measurements), noted.steps_taken
     odd = diverged or _process(noted)
     if odd is not None:
         return odd._replace(score=result.score)
@@ -62,16 +62,10 @@ def _nothing_to_judge(plan: Plan, noted: Noted, counts: Counts | None) -> Judgem
         return Judgement(TrainingVerdict.BROKE_OFF, "The script did not come to its end.")
     if counts is None:
         return Judgement(TrainingVerdict.BROKE_OFF, "No last model was saved, so there is nothing to evaluate.")
-    if (steps := steps_taken(noted)) > MORE * plan.steps:
+    if (steps := noted.steps_taken) > MORE * plan.steps:
         explanation = f"It took {steps} steps, and was asked for {plan.steps}: more training cannot be compared."
         return Judgement(TrainingVerdict.BROKE_OFF, explanation, None)
     return None
-
-
-def steps_taken(noted: Noted) -> int:
-    """How many steps the busiest optimizer took."""
-    numbers = [step.optimizer for step in noted.steps]
-    return max(map(numbers.count, set(numbers)), default=0)
 
 
 def _process(noted: Noted) -> Judgement | None:

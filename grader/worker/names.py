@@ -1,7 +1,11 @@
-"""The names of tensors in weights files, for both sides."""
+"""The names of weights files and of the tensors in them, for both sides."""
 
 from typing import Any
 
+# A file that is not there, so that a script that loads it is answered with a pre-trained one.
+PRETRAINED = "pretrained.pth"
+# How the record of a load says that its file was not the hand-in's own.
+GUESSED = " (in its place, a file of the grader's)"
 PREFIXES = ("net.", "module.", "model.", "_orig_mod.")
 
 

@@ -96,12 +96,12 @@ def run(
 
 
 @pytest.fixture
-def training(run: Ask, experiments: Find) -> Made:
+def training(run: Ask, experiments: Find, edition: Edition) -> Made:
     """The run `city`, or a training of a script that knows no options of ours, with either data set."""
     try:
         return run("city")
     except NotScored as ending:
-        if NEWER not in str(ending) and not experiments().runs:
+        if NEWER not in str(ending) and edition == "current":
             raise
     return experiments().get("city", "segformer")
 
@@ -213,13 +213,10 @@ def fine_tuned(experiments: Experiments) -> list[Made]:
     return experiments.all("fine-tuned")
 
 
-def strangers(made: Made, name: str) -> tuple[list[str], list[str]]:
-    """The tensors of the encoder or decoder at the first step that are in no file, and those that are in one."""
+def from_a_file(made: Made, name: str) -> dict[str, bool]:
+    """Of each tensor of the encoder or decoder at the first step, whether it is in a file that was loaded."""
     known = {value for file in made.files.values() for value in file.values()}
-    tensors = half(dict(made.run.start), name)
-    return [key for key, value in tensors.items() if value not in known], [
-        key for key, value in tensors.items() if value in known
-    ]
+    return {key: value in known for key, value in half(dict(made.run.start), name).items()}
 
 
 def expect_arrived(experiments: Experiments) -> None:
@@ -227,7 +224,8 @@ def expect_arrived(experiments: Experiments) -> None:
     if not experiments.all("fine-tuned"):
         experiments.expect_loaded()
     for made in fine_tuned(experiments):
-        if made.run.trainings[0].begun and (other := (strangers(made, "encoder")[0])):
+        other = [key for key, there in from_a_file(made, "encoder").items() if not there]
+        if made.run.trainings[0].begun and other:
             files = ", ".join(made.files) or "none"
             fail_by_itself(
                 "The encoder of the file did not arrive.",
@@ -269,7 +267,7 @@ def test_decoder_fresh(run: Ask, file: Callable[[], Pretrained], edition: Editio
     """The decoder starts at random: it is neither the file's nor the same for two seeds."""
     if edition == "original":
         for made in fine_tuned(experiments()):
-            if same := strangers(made, "decoder")[1]:
+            if same := [key for key, there in from_a_file(made, "decoder").items() if there]:
                 found = f"{len(same)} tensors are the file's, among them decoder.{same[0]}"
                 message = "The decoder is the file's, at least in part."
                 fail_by_itself(message, expected="other random weights", found=found, example=made.command.line)

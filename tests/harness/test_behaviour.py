@@ -1,7 +1,6 @@
 """Scripts without an interface: each finds what its author had, and each of its trainings is told as what it is."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
 
@@ -14,7 +13,7 @@ from grader.checking.experiments import Experiments
 from grader.checking.script_data import PET_ROOT, STREET_ROOT, pets, streets
 from grader.checking.variations import Variation
 from grader.probes.elsewhere import Elsewhere
-from grader.sandbox import Limits, Worker, choose_isolation, work_folder
+from grader.sandbox import Worker
 
 # A network as the handout's is built, of a few numbers, and trained on pictures that are read as torchvision does it.
 MADE = """
@@ -43,17 +42,6 @@ MADE = """
     CITY = dict(root="E:/data", folder="leftImg8bit/train")
 """
 Observe = Callable[..., Observed]
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[tuple[Worker, Path]]:
-    """A worker, and the folder that it takes scripts from."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(work_folder())
-        folder.chmod(0o755)
-        tier, _ = choose_isolation(None, own_folder=True)
-        limits = Limits(script_seconds=20)
-        yield stack.enter_context(Worker("submission", folder, tier, limits, preload=("torchvision",))), folder
 
 
 @pytest.fixture

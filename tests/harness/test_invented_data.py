@@ -1,14 +1,12 @@
 """Parts 4 and 6 are earned on the data that a run was given: tensors that a script invents are told from them."""
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from grader.records import Status
 from tests.harness.bench import RUBRIC, Bench, open_bench
-from tests.submissions.planted import REFERENCE
 
 OPENED = '    train_data, val_data = open_data("oxford", args.data_root, args.image_size)\n'
 # What can be said of pets without looking at a file: two colours, and masks with the labels that there are.
@@ -59,14 +57,10 @@ def bench() -> Iterator[Bench]:
     ],
 )
 def test_what_reaches_network_and_loss_is_what_was_drawn(
-    bench: Bench, code: str, failed: set[str], tmp_path: Path
+    bench: Bench, code: str, failed: set[str], write: Callable[..., Path]
 ) -> None:
     """Each picture of a split, scaled as asked for, with its own mask."""
-    source = Path(shutil.copytree(REFERENCE, tmp_path / "group_9", ignore=shutil.ignore_patterns("__pycache__")))
-    script = source / "train.py"
-    text = script.read_text()
-    assert OPENED in text
-    script.write_text(text.replace(OPENED, code))
+    source = write(None, ("train.py", OPENED, code))
     outcomes = bench.grade(source, [check.id for check in RUBRIC.checks if check.part == "fcn"]).outcomes
     found = {name.partition(".")[2] for name, outcome in outcomes.items() if outcome.status is Status.FAILED}
     assert found == failed

@@ -1,7 +1,6 @@
 """Naming mistakes: a failure is told which known mistake gives its very output, and in doubt nothing."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +16,7 @@ from grader.naming.recognising import Explanation, chosen
 from grader.naming.signature import MOST_VALUES, Likeness, TooMuch, fields
 from grader.sandbox import CallError
 from tests.harness.bench import RUBRIC, Bench, open_bench
-from tests.submissions.planted import FOLDER, NOT_HANDED_IN, REFERENCE
+from tests.submissions.planted import FOLDER
 
 RIGHT = FOLDER / "right"
 METRICS, BLOCK, TRAINER = "dlvc/metrics.py", "dlvc/models/mit_transformer.py", "dlvc/trainer.py"
@@ -28,27 +27,6 @@ def bench() -> Iterator[Bench]:
     """Both workers, started once."""
     with open_bench() as opened:
         yield opened
-
-
-Write = Callable[..., Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Makes a submission: the solution, or a right one written otherwise, with some of its lines exchanged."""
-
-    def make(right: str | None, *changes: tuple[str, str, str]) -> Path:
-        source = tmp_path / "group_7"
-        shutil.copytree(REFERENCE, source, ignore=NOT_HANDED_IN)
-        if right is not None:
-            apply_patch(RIGHT / f"{right}.patch", source)
-        for name, old, new in changes:
-            text = (source / name).read_text()
-            assert old in text, f"{name} does not hold {old!r}"
-            (source / name).write_text(text.replace(old, new))
-        return source
-
-    return make
 
 
 def named(bench: Bench, source: Path, *parts: str) -> dict[str, str]:

@@ -1,13 +1,12 @@
 """Fine-tuning starts from a file of the grader's making: nobody has its values without loading it."""
 
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from grader.records import Status
 from tests.harness.bench import RUBRIC, open_bench
-from tests.submissions.planted import REFERENCE
 
 LOADING = """    net = SegFormer(num_classes, DECODERS[decoder])
     if pretrained is not None:
@@ -32,13 +31,9 @@ PRETENDING = """    torch.manual_seed(5)
     "pretending",
     [pytest.param(True, id="pretends to load"), pytest.param(False, id="loads", marks=pytest.mark.nightly)],
 )
-def test_an_encoder_that_is_made_again_is_not_the_files(tmp_path: Path, *, pretending: bool) -> None:
+def test_an_encoder_that_is_made_again_is_not_the_files(write: Callable[..., Path], *, pretending: bool) -> None:
     """It is told from one that was loaded; freezing, which it does, is not judged without."""
-    source = Path(shutil.copytree(REFERENCE, tmp_path / "group_9", ignore=shutil.ignore_patterns("__pycache__")))
-    script = source / "train_segformer.py"
-    text = script.read_text()
-    assert LOADING in text
-    script.write_text(text.replace(LOADING, PRETENDING) if pretending else text)
+    source = write(None, *[("train_segformer.py", LOADING, PRETENDING)] * pretending)
     with open_bench() as bench:
         outcomes = bench.grade(source, [check.id for check in RUBRIC.checks if check.part == "pretraining"]).outcomes
     passed = {name.partition(".")[2] for name, outcome in outcomes.items() if outcome.status is Status.PASSED}

@@ -47,17 +47,6 @@ ORIGINAL = Path(__file__).with_name("original_train.py")
 Execute = Callable[..., Made]
 
 
-@pytest.fixture(scope="module")
-def place() -> Iterator[tuple[Worker, Path]]:
-    """A worker with little time, and the folder that it takes scripts from."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(work_folder())
-        folder.chmod(0o755)
-        tier, _ = choose_isolation(None, own_folder=True)
-        limits = Limits(script_seconds=20)
-        yield stack.enter_context(Worker("submission", folder, tier, limits, preload=("torchvision",))), folder
-
-
 @pytest.fixture
 def execute(place: tuple[Worker, Path]) -> Iterator[Execute]:
     """Run the text of a script in a fresh process."""
